@@ -1,0 +1,58 @@
+# SiftBeam Billing. `make demo` and `make test` set themselves up; Python >= 3.11 and make are enough.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
+# Two test processes: the emulator is one process per worker, and small CI machines have two cores.
+WORKERS ?= 2
+
+.PHONY: install demo test lint format contract lock clean
+
+install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
+
+demo: $(VENV)/.local ## the whole story on embedded parts, no account anywhere
+	@$(BIN)/siftbeam-billing demo
+
+test: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint infra/*.yaml
+
+format: $(VENV)/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+contract: $(VENV)/.dev ## the Stripe simulator's cases against a real sandbox (STRIPE_TEST_KEY)
+	$(BIN)/python -m pytest tests/contract -m contract
+
+lock: ## renew the lock files (needs uv)
+	uv pip compile pyproject.toml --extra local --group dev $(LOCK_FLAGS) -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra local --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/local.txt
+	uv pip compile pyproject.toml -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/runtime.txt
+LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	@$(PYTHON) -m venv $(VENV)
+
+# The full environment serves the demo too, so a stamp for it satisfies both.
+$(VENV)/.dev: $(BIN)/python requirements/dev.txt pyproject.toml
+	@echo "Installing into $(VENV) (about half a minute) ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.local
+
+$(VENV)/.local: $(BIN)/python requirements/local.txt pyproject.toml
+	@echo "Installing into $(VENV) (about ten seconds) ..."
+	@$(PIP) --require-hashes -r requirements/local.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,1 @@
+"""CloudFormation templates and the embedded local parts."""

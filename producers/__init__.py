@@ -1,0 +1,1 @@
+"""What puts messages on queues: schedules, S3 completions, backfill."""

@@ -1,0 +1,1 @@
+"""The billing worker: consumer, handlers, ledger and the operator's commands."""
