@@ -1,0 +1,34 @@
+"""`python -m infra.stripe_simulator --port 12111`: the simulator on its own, until Ctrl-C."""
+
+import argparse
+import contextlib
+import signal
+import sys
+import threading
+
+from infra.stripe_simulator.clock import RunningClock
+from infra.stripe_simulator.server import serve
+from infra.stripe_simulator.settings import DEFAULT_KEY
+from infra.stripe_simulator.simulator import StripeSimulator
+
+
+def main() -> int:
+    """Serve until interrupted or terminated."""
+    parser = argparse.ArgumentParser(prog="python -m infra.stripe_simulator", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args()
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        serve(StripeSimulator(RunningClock()), options.port, options.host) as served,
+    ):
+        sys.stdout.write(f"Stripe simulator at {served.url}, key {DEFAULT_KEY}\n")
+        sys.stdout.flush()
+        ended.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

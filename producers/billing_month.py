@@ -1,0 +1,83 @@
+"""The billing month: a calendar month in UTC."""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+_FORM = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})")
+_MONTHS = 12
+
+
+class NotABillingMonth(ValueError):  # noqa: N818 - reads as what the text is
+    """The text is not a calendar month ``YYYY-MM``."""
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class BillingMonth:
+    """One calendar month in UTC, written ``YYYY-MM``."""
+
+    year: int
+    month: int
+
+    @classmethod
+    def parse(cls, text: str) -> BillingMonth:
+        """Read ``YYYY-MM``.
+
+        Raises:
+            NotABillingMonth: another form, or a month that no calendar has.
+        """
+        match = _FORM.fullmatch(text)
+        if match is None:
+            raise NotABillingMonth(f"{text!r} is not a month; write YYYY-MM, such as 2026-10")
+        year, month = int(match["year"]), int(match["month"])
+        if not 1 <= month <= _MONTHS or year < 1:
+            raise NotABillingMonth(f"{text!r}: there is no such month")
+        return cls(year, month)
+
+    @classmethod
+    def containing(cls, instant: datetime) -> BillingMonth:
+        """The month in which an aware instant lies, in UTC."""
+        utc = instant.astimezone(UTC)
+        return cls(utc.year, utc.month)
+
+    @classmethod
+    def ended_before(cls, instant: datetime) -> BillingMonth:
+        """The last month that was over at an aware instant: never the one just begun."""
+        return cls.containing(instant).previous
+
+    @property
+    def previous(self) -> BillingMonth:
+        """The month before."""
+        last = self.first_day - timedelta(days=1)
+        return BillingMonth(last.year, last.month)
+
+    @property
+    def first_day(self) -> date:
+        """The first day."""
+        return date(self.year, self.month, 1)
+
+    @property
+    def last_day(self) -> date:
+        """The last day."""
+        return date(self.year, self.month, monthrange(self.year, self.month)[1])
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Every day of the month, in order."""
+        return tuple(self.first_day + timedelta(days=n) for n in range(self.last_day.day))
+
+    @property
+    def end(self) -> datetime:
+        """The first instant after the month, UTC."""
+        return datetime.combine(self.last_day + timedelta(days=1), datetime.min.time(), tzinfo=UTC)
+
+    @property
+    def closing_stamp(self) -> datetime:
+        """23:59:00Z on the last day: inside the period that the month's invoice covers."""
+        return self.end - timedelta(minutes=1)
+
+    def __str__(self) -> str:
+        return f"{self.year:04d}-{self.month:02d}"

@@ -1,0 +1,64 @@
+"""The AWS clients: the only place that makes them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+    from worker.settings import Settings
+
+LONG_POLL_SECONDS = 20
+_SIDE_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AwsClients:
+    """The clients that the worker and the commands use; all are safe between threads."""
+
+    s3: S3Client
+    sqs: SQSClient
+    dynamodb: DynamoDBClient
+    secrets: SecretsManagerClient
+
+
+def session_for(settings: Settings) -> boto3.Session:
+    """A session in the region that the settings name."""
+    return boto3.Session(region_name=settings.region)
+
+
+def client_config(settings: Settings, *, read_timeout: int = 10) -> Config:
+    """Timeouts, retries and a connection pool that fits the worker's threads."""
+    # A custom endpoint rarely resolves bucket.host names; AWS itself always does.
+    custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return Config(
+        connect_timeout=5,
+        read_timeout=read_timeout,
+        max_pool_connections=settings.concurrency * 2 + _SIDE_THREADS,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        tcp_keepalive=True,
+        s3={"addressing_style": "path" if custom else "virtual"},
+    )
+
+
+def connect(settings: Settings) -> AwsClients:
+    """Make the clients. No call is made yet, so nothing can fail but a malformed endpoint."""
+    session = session_for(settings)
+    config = client_config(settings)
+    return AwsClients(
+        s3=session.client("s3", config=config),
+        sqs=session.client(
+            "sqs", config=client_config(settings, read_timeout=LONG_POLL_SECONDS + 10)
+        ),
+        dynamodb=session.client("dynamodb", config=config),
+        secrets=session.client("secretsmanager", config=config),
+    )

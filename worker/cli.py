@@ -1,0 +1,55 @@
+"""``siftbeam-billing``: the one console script.
+
+Exit codes: 0 done, 1 something needs a person, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from producers.outbox import EnqueueFailed
+from worker.commands import enqueue
+from worker.commands.printing import errors
+from worker.commands.provision import provision
+from worker.commands.resolve import resolve
+from worker.commands.work import work
+from worker.errors import BillingError
+from worker.settings import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    name="siftbeam-billing",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Metered storage billing: S3 usage to Stripe Billing Meters, exactly once.",
+)
+app.command("worker")(work)
+app.add_typer(enqueue.app, name="enqueue")
+app.command("resolve")(resolve)
+app.command("provision")(provision)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; what went wrong is one line on standard error."""
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except SettingsError as error:
+        _end(f"wrong setting: {error}", 2)
+    except (BillingError, EnqueueFailed) as error:
+        _end(str(error), 1)
+    except ClientError as error:
+        details = error.response["Error"]
+        _end(f"AWS {error.operation_name}: {details['Code']}: {details['Message']}", 1)
+    except BotoCoreError as error:
+        _end(f"AWS: {error}", 1)
+
+
+def _end(message: str, code: int) -> None:
+    errors.print(f"siftbeam-billing: {message}", style="red", soft_wrap=True)
+    sys.exit(code)

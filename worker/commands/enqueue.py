@@ -1,0 +1,106 @@
+"""``enqueue``: the producers by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from producers.messages import FileProcessed
+from worker.commands.opening import open_installation
+from worker.commands.options import read_customer, read_day, read_ended_month, read_instant
+from worker.commands.printing import AsJson, console, errors, print_json
+
+if TYPE_CHECKING:
+    from producers.fan_out import FanOutCount
+
+app = typer.Typer(no_args_is_help=True, help="Put messages on the queues, as the schedules would.")
+Customer = Annotated[str | None, typer.Option(help="Only this customer.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count, and send nothing.")]
+
+
+@app.command()
+def daily(
+    date: Annotated[
+        str | None, typer.Option(help="The day, YYYY-MM-DD, UTC. Default: today.")
+    ] = None,
+    customer: Customer = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Size every customer's storage: one message per customer."""
+    installation = open_installation()
+    day = read_day(date, installation.clock.now())
+    only = read_customer(customer)
+    count = installation.jobs(dry_run=dry_run).daily(day, only)
+    _report(count, f"daily sizing of {day}", dry_run=dry_run, as_json=as_json)
+
+
+@app.command()
+def monthly(
+    month: Annotated[
+        str | None, typer.Option(help="The month, YYYY-MM. Default: the last that ended.")
+    ] = None,
+    customer: Customer = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bill a month that has ended: one message per customer with daily rows in it."""
+    installation = open_installation()
+    billed = read_ended_month(month, installation.clock.now())
+    only = read_customer(customer)
+    count = installation.jobs(dry_run=dry_run).monthly(billed, only)
+    _report(count, f"monthly billing of {billed}", dry_run=dry_run, as_json=as_json)
+
+
+@app.command("file-processed")
+def file_processed(
+    key: Annotated[str | None, typer.Option(help="One output's key in the bucket.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Every completed run without a fact since then, 2026-10-01T00:00:00Z."),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bill processing runs that no event told of: one by its key, or all since an instant."""
+    if (key is None) == (since is None):
+        raise typer.BadParameter("give either --key or --since", param_hint="--key / --since")
+    installation = open_installation()
+    if since is not None:
+        start = read_instant(since, "--since")
+        count = installation.jobs(dry_run=dry_run).sweep(start)
+        _report(count, f"completed runs since {since}", dry_run=dry_run, as_json=as_json)
+        return
+    one = key or ""
+    if installation.prefixes.output(one) is None:
+        raise typer.BadParameter(
+            f"{one!r} is no output of a run; expected "
+            f"{installation.prefixes.products}<customerId>/<processingHistoryId>/<file>",
+            param_hint="--key",
+        )
+    message = FileProcessed(
+        bucket=installation.settings.bucket, key=one, event_time=installation.clock.now()
+    )
+    count = installation.fan_out(dry_run=dry_run).completions([message])
+    _report(count, one, dry_run=dry_run, as_json=as_json)
+
+
+def _report(count: FanOutCount, what: str, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "what": what,
+                "dryRun": dry_run,
+                "messages": count.sent,
+                "refused": count.refused,
+                "refusedExamples": list(count.examples),
+            }
+        )
+    else:
+        verb = "would be enqueued" if dry_run else "enqueued"
+        console.print(f"{what}: {count.sent:,} messages {verb}")
+        for example in count.examples:
+            errors.print(f"left out: {example}")
+    if count.refused:
+        raise typer.Exit(1)

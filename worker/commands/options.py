@@ -1,0 +1,69 @@
+"""Option values that several commands read."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import typer
+
+from producers.billing_month import BillingMonth, NotABillingMonth
+from producers.identity import check_customer_id
+from producers.instant import NotAnInstant, parse_instant
+
+
+def read_customer(text: str | None) -> str | None:
+    """A customer's id, checked; wrong usage where it can be nobody's."""
+    if text is None:
+        return None
+    try:
+        return check_customer_id(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--customer") from None
+
+
+def read_ended_month(text: str | None, now: datetime) -> BillingMonth:
+    """A month that has ended; the last one where none is named."""
+    if text is None:
+        return BillingMonth.ended_before(now)
+    month = read_month(text)
+    if month.end > now:
+        raise typer.BadParameter(
+            f"{month} has not ended; it can be billed from {month.end:%Y-%m-%d} 00:00 UTC on",
+            param_hint="--month",
+        )
+    return month
+
+
+def read_month(text: str) -> BillingMonth:
+    """A month ``YYYY-MM``."""
+    try:
+        return BillingMonth.parse(text)
+    except NotABillingMonth as error:
+        raise typer.BadParameter(str(error), param_hint="--month") from None
+
+
+def read_day(text: str | None, now: datetime) -> date:
+    """A day ``YYYY-MM-DD`` that has begun (UTC); today where none is named."""
+    today = now.date()
+    if text is None:
+        return today
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not a day; write YYYY-MM-DD, such as 2026-10-31", param_hint="--date"
+        ) from None
+    if day > today:
+        raise typer.BadParameter(
+            f"{day} has not begun (today is {today} UTC): nothing to measure yet",
+            param_hint="--date",
+        )
+    return day
+
+
+def read_instant(text: str, hint: str) -> datetime:
+    """An ISO 8601 instant with an offset."""
+    try:
+        return parse_instant(text)
+    except NotAnInstant as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None

@@ -1,0 +1,52 @@
+"""``provision``: the data template, deployed to an emulator."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+from infra.stack import deploy, template_path
+from worker.aws import client_config, session_for
+from worker.commands.opening import open_installation
+from worker.commands.printing import AsJson, console, print_json
+
+if TYPE_CHECKING:
+    from worker.installation import Installation
+
+STACK = "siftbeam-data"
+
+
+def provision(as_json: AsJson = False) -> None:
+    """Deploy infra/data.yaml to the emulator that AWS_ENDPOINT_URL names; again does no harm."""
+    if not os.environ.get("AWS_ENDPOINT_URL"):
+        raise typer.BadParameter(
+            "AWS_ENDPOINT_URL is not set: this command is for emulators; `make deploy` is for AWS",
+            param_hint="AWS_ENDPOINT_URL",
+        )
+    outputs = deploy_data(open_installation())
+    if as_json:
+        print_json(dict(outputs))
+        return
+    for name, value in outputs.items():
+        console.print(f"{name} = {value}")
+
+
+def deploy_data(installation: Installation) -> dict[str, str]:
+    """Deploy the data stack for an installation's names; returns the stack's outputs."""
+    settings = installation.settings
+    client = session_for(settings).client("cloudformation", config=client_config(settings))
+    outputs = deploy(
+        client,
+        STACK,
+        template_path("data"),
+        {
+            "TablePrefix": settings.table_prefix,
+            "QueuePrefix": settings.queue_prefix,
+            "BucketName": settings.bucket,
+            "OutputPrefix": settings.output_prefix,
+            "StripeSecretName": settings.stripe_secret_id,
+        },
+    )
+    return dict(outputs.values)

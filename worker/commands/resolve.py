@@ -1,0 +1,26 @@
+"""``resolve``: the facts that wait, asked for again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.commands.opening import open_installation
+from worker.commands.printing import AsJson, console, print_json
+
+
+def resolve(
+    every: Annotated[bool, typer.Option("--all", help="All that wait, due or not.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and send nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Enqueue again the facts whose next attempt is due: the hourly tick's job, by hand."""
+    installation = open_installation()
+    due_by = None if every else installation.clock.now()
+    count = installation.jobs(dry_run=dry_run).resolve(due_by)
+    if as_json:
+        print_json({"messages": count.sent, "dryRun": dry_run})
+    else:
+        verb = "would be enqueued" if dry_run else "enqueued"
+        console.print(f"{count.sent:,} waiting facts {verb}")

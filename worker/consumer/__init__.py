@@ -1,0 +1,1 @@
+"""The consumer: long polls, leases, outcomes, dead letters, and the drain."""

@@ -1,0 +1,134 @@
+"""The dispatch: from a body to its handler, and from what it raises to an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from producers import s3_events
+from producers.messages import (
+    BillCustomerMonth,
+    FileProcessed,
+    Message,
+    SizeCustomer,
+    Tick,
+    UnreadableMessage,
+    parse_message,
+    parse_object,
+)
+from worker.consumer.backoff import MOST_RECEIPTS
+from worker.errors import Permanent, Temporary
+from worker.outcome import DeadLetter, Done, Outcome, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from worker.consumer.received import ReceivedMessage
+
+_log = structlog.get_logger()
+
+
+class SizesCustomers(Protocol):
+    """Takes ``size_customer``."""
+
+    def handle(self, message: SizeCustomer) -> Outcome:
+        """Handle one."""
+        ...
+
+
+class BillsMonths(Protocol):
+    """Takes ``bill_customer_month``."""
+
+    def handle(self, message: BillCustomerMonth) -> Outcome:
+        """Handle one."""
+        ...
+
+
+class BillsFiles(Protocol):
+    """Takes ``file_processed``."""
+
+    def handle(self, message: FileProcessed, received: ReceivedMessage) -> Outcome:
+        """Handle one; ``received`` tells how long it has waited."""
+        ...
+
+    def spread(self, messages: Sequence[FileProcessed]) -> Outcome:
+        """Give each of several records a message of its own."""
+        ...
+
+
+class RunsTicks(Protocol):
+    """Takes ``tick``."""
+
+    def handle(self, message: Tick, received: ReceivedMessage) -> Outcome:
+        """Handle one; ``received`` tells how long it has waited."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The handler of each kind."""
+
+    size_customer: SizesCustomers
+    bill_month: BillsMonths
+    file_processed: BillsFiles
+    tick: RunsTicks
+
+
+class Dispatch:
+    """Gives each message to its handler and turns whatever happens into an outcome.
+
+    Args:
+        handlers: one per kind.
+    """
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers = handlers
+
+    def handle(self, received: ReceivedMessage) -> Outcome:
+        """Handle one message; never raises but for what ends the process."""
+        try:
+            outcome = self._handle(received)
+        except UnreadableMessage as error:
+            return DeadLetter(str(error), "UnreadableMessage")
+        except Permanent as error:
+            return DeadLetter(str(error), type(error).__name__)
+        except (Temporary, ClientError, BotoCoreError) as error:
+            outcome = Retry(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - a defect must cost one message, not the worker
+            _log.exception(
+                "a handler failed", action="handler_failed", message_id=received.message_id
+            )
+            outcome = Retry(f"{type(error).__name__}: {error}")
+        return _limit(outcome, received.receive_count)
+
+    def _handle(self, received: ReceivedMessage) -> Outcome:
+        content = parse_object(received.body)
+        if not s3_events.is_s3_event(content):
+            return self._by_kind(parse_message(received.body), received)
+        files = s3_events.completions(content)
+        if not files:
+            return Done("an S3 event that creates nothing")
+        if len(files) == 1:
+            return self._handlers.file_processed.handle(files[0], received)
+        return self._handlers.file_processed.spread(files)
+
+    def _by_kind(self, message: Message, received: ReceivedMessage) -> Outcome:
+        match message:
+            case SizeCustomer():
+                return self._handlers.size_customer.handle(message)
+            case BillCustomerMonth():
+                return self._handlers.bill_month.handle(message)
+            case FileProcessed():
+                return self._handlers.file_processed.handle(message, received)
+            case Tick():
+                return self._handlers.tick.handle(message, received)
+
+
+def _limit(outcome: Outcome, receive_count: int) -> Outcome:
+    """Give up on a message that failed too often, while its reason is still known."""
+    if isinstance(outcome, Retry) and outcome.limited and receive_count >= MOST_RECEIPTS:
+        return DeadLetter(f"gave up after {receive_count} receipts: {outcome.reason}", "GaveUp")
+    return outcome

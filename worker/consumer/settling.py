@@ -1,0 +1,116 @@
+"""Settling a message with SQS: deleted, given back, or dead-lettered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.dead_letter import Death, dead_letter_attributes, read_dead_letter
+from worker.outcome import DeadLetter, Done, Outcome, Retry
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+    from producers.queues import QueueDirectory
+    from worker.clock import Clock
+    from worker.consumer.backoff import Backoff
+    from worker.consumer.deletions import Deletions
+    from worker.consumer.received import ReceivedMessage
+
+_log = structlog.get_logger()
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
+LONGEST_VISIBILITY_SECONDS = 43_200
+_TOO_LONG = frozenset({"InvalidParameterValue", "InvalidMessageContents", "InvalidAttributeValue"})
+
+
+class Settling:
+    """Does with a message what its outcome says.
+
+    Args:
+        sqs: the client.
+        queues: where the queues and their dead-letter queues are.
+        deletions: deletes what is done.
+        backoff: how long a retry waits that names no time.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        *,
+        sqs: SQSClient,
+        queues: QueueDirectory,
+        deletions: Deletions,
+        backoff: Backoff,
+        clock: Clock,
+    ) -> None:
+        self._sqs = sqs
+        self._queues = queues
+        self._deletions = deletions
+        self._backoff = backoff
+        self._clock = clock
+
+    def settle(self, message: ReceivedMessage, outcome: Outcome) -> None:
+        """Delete, give back or dead-letter; never raises for what SQS did.
+
+        A message that could not be settled comes again by itself when its lease ends.
+        """
+        try:
+            match outcome:
+                case Done():
+                    self._deletions.add(message.queue, message.receipt_handle)
+                case Retry(after=after):
+                    seconds = (
+                        self._backoff.seconds(message.receive_count) if after is None else after
+                    )
+                    self.give_back(message, seconds)
+                case DeadLetter():
+                    self._dead_letter(message, outcome)
+                    self._deletions.add(message.queue, message.receipt_handle)
+        except (BotoCoreError, ClientError) as error:
+            _log.warning(
+                "a message could not be settled, it will come again",
+                action="settle_failed",
+                message_id=message.message_id,
+                outcome=type(outcome).__name__,
+                error=str(error),
+            )
+
+    def give_back(self, message: ReceivedMessage, seconds: float) -> None:
+        """Make a message visible again after that many seconds."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._queues.url(message.queue),
+            ReceiptHandle=message.receipt_handle,
+            VisibilityTimeout=min(max(0, round(seconds)), LONGEST_VISIBILITY_SECONDS),
+        )
+
+    def _dead_letter(self, message: ReceivedMessage, outcome: DeadLetter) -> None:
+        """Put a copy on the dead-letter queue; returns once SQS has confirmed it."""
+        url = self._queues.dead_letter_url(message.queue)
+        death = Death(
+            error_type=outcome.error_type,
+            error_message=outcome.reason,
+            failed_at=self._clock.now(),
+            receive_count=message.receive_count,
+            source_queue=self._queues.name(message.queue),
+            original_message_id=message.message_id,
+        )
+        try:
+            self._sqs.send_message(
+                QueueUrl=url,
+                MessageBody=message.body,
+                MessageAttributes=dead_letter_attributes(message.attributes, death),
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _TOO_LONG:
+                raise
+            # The body alone fills the queue's limit: the letter is kept, its reason is logged.
+            _log.warning(
+                "a dead letter leaves no room for its reason",
+                action="dead_letter_without_reason",
+                message_id=message.message_id,
+                reason=outcome.reason,
+            )
+            _, own = read_dead_letter(message.attributes)
+            self._sqs.send_message(QueueUrl=url, MessageBody=message.body, MessageAttributes=own)

@@ -1,0 +1,103 @@
+"""Every DynamoDB expression there is, each with what it guards.
+
+Attribute names that DynamoDB reserves (``state``, ``timestamp``, ``date``, ``status``, ``ttl``)
+stand as ``#name``; :data:`NAMES` says which
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html).
+"""
+
+from __future__ import annotations
+
+import re
+
+NAMES = {
+    "#state": "state",
+    "#timestamp": "timestamp",
+    "#date": "date",
+    "#status": "status",
+    "#ttl": "ttl",
+    "#runId": "processing-historyId",
+}
+_PLACEHOLDER = re.compile(r"#[A-Za-z]+")
+
+
+def names_in(*expressions: str) -> dict[str, str]:
+    """The ``ExpressionAttributeNames`` that these expressions use, and no others."""
+    used = {name for expression in expressions for name in _PLACEHOLDER.findall(expression)}
+    return {name: NAMES[name] for name in sorted(used)}
+
+
+# --- The ledger -------------------------------------------------------------------------------
+
+# A fact is frozen once: whoever comes second reads what the first one wrote.
+LEDGER_IS_NEW = "attribute_not_exists(fact)"
+
+# Nobody moved the item since it was read. Every transition raises the fence.
+LEDGER_AS_READ = "#state = :seenState AND generation = :generation AND fence = :seenFence"
+
+# Only the holder of the latest claim may say what became of it.
+LEDGER_CLAIM_HELD = "#state = :sending AND fence = :seenFence"
+
+LEDGER_CLAIM = (
+    "SET #state = :state, fence = :fence, attempts = :attempts, claimUntil = :claimUntil, "
+    "claimedBy = :claimedBy, firstAttemptAt = :firstAttemptAt, nextAttemptAt = :nextAttemptAt"
+)
+LEDGER_SENT = (
+    "SET #state = :state, fence = :fence, sentAt = :sentAt, nextAttemptAt = :nextAttemptAt "
+    "REMOVE lastError"
+)
+LEDGER_PLANNED_AGAIN = (
+    "SET #state = :state, fence = :fence, attempts = :attempts, retries = :retries, "
+    "nextAttemptAt = :nextAttemptAt, lastError = :lastError REMOVE firstAttemptAt"
+)
+LEDGER_UNKNOWN = (
+    "SET #state = :state, fence = :fence, retries = :retries, "
+    "nextAttemptAt = :nextAttemptAt, lastError = :lastError"
+)
+LEDGER_REJECTED = (
+    "SET #state = :state, fence = :fence, lastError = :lastError REMOVE nextAttemptAt, openShard"
+)
+
+# The sparse index of what waits, by shard and due time.
+LEDGER_DUE = "openShard = :shard AND nextAttemptAt <= :now"
+LEDGER_OPEN = "openShard = :shard"
+# The facts of one customer and kind, by the minute they are stamped in.
+LEDGER_OF_CUSTOMER = "customerEvent = :customerEvent AND #timestamp BETWEEN :first AND :last"
+
+# --- Daily usage ------------------------------------------------------------------------------
+
+# Sizing never touches a row that left `pending`.
+DAILY_IS_OPEN = "attribute_not_exists(customerId) OR billingStatus = :pending"
+DAILY_OF_MONTH = "customerId = :customerId AND #date BETWEEN :first AND :last"
+DAILY_CUSTOMERS_OF_MONTH = "billingMonth = :month"
+# A row follows the ledger forward only; a row that is gone is not made anew.
+DAILY_FOLLOWS = (
+    "attribute_exists(customerId) AND (attribute_not_exists(ledgerFence) OR ledgerFence < :fence)"
+)
+DAILY_MARK = (
+    "SET billingStatus = :status, stripeMeterEventId = :eventId, stripeMeterSentAt = :sentAt, "
+    "ledgerFence = :fence"
+)
+DAILY_MARK_WITHOUT_EVENT = (
+    "SET billingStatus = :status, ledgerFence = :fence REMOVE stripeMeterEventId, stripeMeterSentAt"
+)
+
+# --- Monthly usage ----------------------------------------------------------------------------
+
+MONTHLY_FOLLOWS = (
+    "attribute_not_exists(customerId) OR attribute_not_exists(ledgerFence) OR ledgerFence < :fence"
+)
+# A row that says what became of a month never goes back to `pending`.
+MONTHLY_IS_OPEN = "attribute_not_exists(customerId) OR billingStatus = :pending"
+# What is learned later about a month (a late row) is noted without moving the row.
+MONTHLY_NOTE = "SET notes = :notes"
+MONTHLY_FOLLOWED = "ledgerFence = :fence"
+
+# --- Processing history (the application's table: we add to its rows and never make one) --------
+
+HISTORY_COMPLETED = "#status IN (:completed, :success)"
+HISTORY_FIELDS = "#runId, customerId, completedAt, updatedAt, createdAt"
+HISTORY_FOLLOWS = (
+    "attribute_exists(#runId) AND (attribute_not_exists(ledgerFence) OR ledgerFence < :fence)"
+)
+HISTORY_ERROR = "SET stripeMeterError = :error, ledgerFence = :fence"
+HISTORY_NO_ERROR = "SET ledgerFence = :fence REMOVE stripeMeterError"

@@ -1,0 +1,1 @@
+"""One handler per kind of message. Each may be repeated at any point and bills once."""

@@ -1,0 +1,171 @@
+"""Monthly billing: the month's average, as one billing fact per customer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from worker.errors import Permanent
+from worker.ledger.fact import Fact, FactKind, StorageBasis, storage_key
+from worker.month_rows import basis_of
+from worker.outcome import Outcome, Retry
+from worker.settlement import outcome_of
+from worker.tables.daily import BillingStatus
+from worker.usage import month_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from producers.billing_month import BillingMonth
+    from producers.messages import BillCustomerMonth
+    from worker.clock import Clock
+    from worker.ledger.item import LedgerItem
+    from worker.month_rows import MonthRows
+    from worker.settlement import Settlement
+    from worker.tables.daily import DailyRow, DailyTable
+    from worker.tables.monthly import MonthlyTable
+
+_log = structlog.get_logger()
+_CLOCKS_AGREE_WITHIN = timedelta(hours=1)
+
+
+class MonthNotOver(Permanent):
+    """The month to be billed is still running, or has not begun."""
+
+
+class NoDailyRows(Permanent):
+    """The customer has no daily row in that month: there is nothing to average."""
+
+
+class BilledElsewhere(Permanent):
+    """The monthly row says billed, but the ledger knows nothing of it."""
+
+
+class BillMonthHandler:
+    """Bills the average of a customer's month.
+
+    Args:
+        settlement: freezes and sends.
+        daily: the rows that are averaged.
+        monthly: the row that says what came of it.
+        month_rows: lets both follow the ledger.
+        clock: the time.
+        event_name: the storage meter's.
+        stamp: ``month_end`` stamps 23:59:00Z of the last day, ``now`` the time of freezing.
+        grace: how long Stripe keeps the month's invoice a draft after the month's end.
+    """
+
+    def __init__(
+        self,
+        *,
+        settlement: Settlement,
+        daily: DailyTable,
+        monthly: MonthlyTable,
+        month_rows: MonthRows,
+        clock: Clock,
+        event_name: str,
+        stamp: Literal["month_end", "now"],
+        grace: timedelta,
+    ) -> None:
+        self._settlement = settlement
+        self._daily = daily
+        self._monthly = monthly
+        self._month_rows = month_rows
+        self._clock = clock
+        self._event_name = event_name
+        self._stamp = stamp
+        self._grace = grace
+
+    def handle(self, message: BillCustomerMonth) -> Outcome:
+        """Bill once, however often the message comes.
+
+        Raises:
+            MonthNotOver: the month has not ended.
+            NoDailyRows: there is nothing to bill and never was.
+            BilledElsewhere: the ledger was lost, or another system billed the month.
+            MalformedRow: a daily row makes no sense; nothing was sent.
+        """
+        month = message.month
+        early = month.end - self._clock.now()
+        if early > _CLOCKS_AGREE_WITHIN:
+            raise MonthNotOver(
+                f"{month} has not ended; it can be billed from {month.end:%Y-%m-%d} 00:00 UTC on"
+            )
+        if early > timedelta(0):
+            return Retry("the month ends within the hour", early.total_seconds(), limited=False)
+        rows = self._daily.month(message.customer_id, month)
+        item = self._settlement.find(storage_key(message.customer_id, str(month)))
+        if item is None:
+            item = self._settlement.freeze(self._fact(message, rows))
+        _report_difference(item, rows)
+        if not item.counted:
+            self._warn_if_late(item, month)
+        item = self._settlement.settle(item)
+        self._month_rows.follow(item, month, rows)
+        return outcome_of(item, self._clock.now())
+
+    def _fact(self, message: BillCustomerMonth, rows: Sequence[DailyRow]) -> Fact:
+        month, customer = message.month, message.customer_id
+        if not rows:
+            raise NoDailyRows(
+                f"{customer} has no daily row in {month}; check the customer id, or enqueue the "
+                "days with `enqueue daily --date`"
+            )
+        standing = self._monthly.standing(customer, month)
+        if standing is not None and standing.billing_status == BillingStatus.BILLED:
+            raise BilledElsewhere(
+                f"the monthly row of {customer} {month} says billed (event "
+                f"{standing.event_id or 'unknown'}), but the ledger has no such fact; restore the "
+                "ledger, or set the row's billingStatus to pending if Stripe never got it, then "
+                "replay"
+            )
+        figures = month_figures(row.total_bytes for row in rows)
+        return Fact(
+            kind=FactKind.STORAGE,
+            customer_id=customer,
+            subject=str(month),
+            event_name=self._event_name,
+            value=figures.average,
+            stamped_at=(
+                month.closing_stamp if self._stamp == "month_end" else self._clock.now()
+            ).replace(microsecond=0),
+            account=self._settlement.account(),
+            origin=message.body(),
+            basis=StorageBasis(
+                days=tuple(row.day.day for row in rows),
+                total_bytes=figures.total,
+                peak_bytes=figures.peak,
+            ),
+        )
+
+    def _warn_if_late(self, item: LedgerItem, month: BillingMonth) -> None:
+        final_from = month.end + self._grace
+        if self._stamp == "month_end" and self._clock.now() >= final_from:
+            _log.warning(
+                "meter event comes after the invoice's grace period",
+                action="send_after_grace",
+                customer=item.fact.customer_id,
+                month=str(month),
+                invoice_final_from=final_from.isoformat(),
+                remedy="set the invoice grace period to 72 hours in Stripe's billing settings and "
+                "SIFTBEAM_STRIPE_GRACE_HOURS=72, or schedule monthly billing at 00:05",
+            )
+
+
+def _report_difference(item: LedgerItem, rows: Sequence[DailyRow]) -> None:
+    """Say when the rows would give another value now than the one that was frozen."""
+    if not rows:
+        return
+    value = month_figures(row.total_bytes for row in rows).average
+    if value != item.fact.value:
+        _log.warning(
+            "the rows give another average now; the frozen one stands",
+            action="value_differs",
+            fact=item.fact.key,
+            frozen=item.fact.value,
+            now=value,
+            frozen_days=len(basis_of(item).days),
+            rows=len(rows),
+        )

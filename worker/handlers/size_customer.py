@@ -1,0 +1,75 @@
+"""Daily sizing: what a customer holds, as one row."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from producers.billing_month import BillingMonth
+from worker.errors import Permanent
+from worker.outcome import Done, Outcome
+from worker.usage import CustomerUsage
+
+if TYPE_CHECKING:
+    from producers.messages import SizeCustomer
+    from worker.clock import Clock
+    from worker.listing import Listing
+    from worker.month_rows import MonthRows
+    from worker.prefixes import Prefixes
+    from worker.tables.daily import DailyTable
+
+
+class DayNotBegun(Permanent):
+    """The day to be measured lies in the future."""
+
+
+class SizeCustomerHandler:
+    """Lists both prefixes of a customer and writes the day's row.
+
+    Args:
+        listing: sums up a prefix.
+        prefixes: where a customer's objects lie.
+        daily: the rows.
+        month_rows: is told of a row that comes after its month was billed.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        *,
+        listing: Listing,
+        prefixes: Prefixes,
+        daily: DailyTable,
+        month_rows: MonthRows,
+        clock: Clock,
+    ) -> None:
+        self._listing = listing
+        self._prefixes = prefixes
+        self._daily = daily
+        self._month_rows = month_rows
+        self._clock = clock
+
+    def handle(self, message: SizeCustomer) -> Outcome:
+        """Measure and record; a row that left ``pending`` stays as it is.
+
+        Raises:
+            DayNotBegun: the message names a day after today (UTC).
+            botocore.exceptions.ClientError: a listing failed; nothing was written.
+        """
+        today = self._clock.now().astimezone(UTC).date()
+        if message.date > today:
+            raise DayNotBegun(
+                f"{message.date} has not begun (today is {today} UTC): nothing to measure yet; "
+                "enqueue that day when it has come"
+            )
+        usage = CustomerUsage(
+            uploaded=self._listing.usage(self._prefixes.uploaded(message.customer_id)),
+            produced=self._listing.usage(self._prefixes.produced(message.customer_id)),
+        )
+        measured_at = self._clock.now()
+        if not self._daily.record(message.customer_id, message.date, usage, measured_at):
+            return Done("row already billed or failed, left as it is")
+        month = BillingMonth(message.date.year, message.date.month)
+        if month.end <= measured_at:
+            self._month_rows.note_late_rows(message.customer_id, month)
+        return Done("recorded")

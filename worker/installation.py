@@ -1,0 +1,210 @@
+"""The installation: every part of the worker, put together from settings, clients and a clock.
+
+This is the one place where parts meet. Each part is made when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from producers.fan_out import FanOut
+from producers.outbox import Outbox
+from producers.queues import Queue, QueueDirectory
+from worker.consumer.backlog import Backlog
+from worker.consumer.backoff import Backoff
+from worker.consumer.consumer import Consumer, Pace
+from worker.consumer.dispatch import Dispatch, Handlers
+from worker.handlers.bill_month import BillMonthHandler
+from worker.handlers.file_processed import FileProcessedHandler
+from worker.handlers.size_customer import SizeCustomerHandler
+from worker.handlers.tick import TickHandler
+from worker.jobs import Jobs
+from worker.ledger.store import Ledger
+from worker.listing import S3Listing
+from worker.month_rows import MonthRows
+from worker.names import TableNames
+from worker.prefixes import Prefixes
+from worker.settlement import Settlement
+from worker.stripe_api.api_key import ApiKey
+from worker.stripe_api.connection import StripeConnection
+from worker.stripe_api.customers import stripe_customer_ids
+from worker.stripe_api.meter_events import StripeMeterEvents
+from worker.sweep import Sweep
+from worker.tables.customers import table_customer_ids
+from worker.tables.daily import DailyTable
+from worker.tables.history import HistoryTable
+from worker.tables.monthly import MonthlyTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from worker.aws import AwsClients
+    from worker.clock import Clock
+    from worker.settings import Settings
+
+
+class Installation:
+    """Everything that one process needs, wired.
+
+    Args:
+        settings: from the environment.
+        clients: AWS.
+        clock: the time.
+    """
+
+    def __init__(self, settings: Settings, clients: AwsClients, clock: Clock) -> None:
+        self.settings = settings
+        self.clients = clients
+        self.clock = clock
+        self.tables = TableNames(settings.table_prefix)
+        self.prefixes = Prefixes(settings.input_prefix, settings.output_prefix)
+
+    @cached_property
+    def queues(self) -> QueueDirectory:
+        """Where the queues are."""
+        return QueueDirectory(self.clients.sqs, self.settings.queue_prefix)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        """Counts what the queues hold."""
+        return Backlog(self.clients.sqs, self.queues)
+
+    @cached_property
+    def daily(self) -> DailyTable:
+        """The daily rows."""
+        return DailyTable(self.clients.dynamodb, self.tables.daily)
+
+    @cached_property
+    def monthly(self) -> MonthlyTable:
+        """The monthly rows."""
+        return MonthlyTable(self.clients.dynamodb, self.tables.monthly)
+
+    @cached_property
+    def history(self) -> HistoryTable:
+        """The application's runs."""
+        return HistoryTable(self.clients.dynamodb, self.tables.history)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The billing facts."""
+        return Ledger(
+            self.clients.dynamodb, self.tables.ledger, tokens=lambda: secrets.token_hex(8)
+        )
+
+    @cached_property
+    def listing(self) -> S3Listing:
+        """Sums up prefixes of the bucket."""
+        return S3Listing(self.clients.s3, self.settings.bucket)
+
+    @cached_property
+    def stripe(self) -> StripeConnection:
+        """The connection to Stripe."""
+        api_key = ApiKey(
+            self.clients.secrets, self.settings.stripe_secret_id, self.settings.stripe_api_key
+        )
+        return StripeConnection(api_key, self.settings.stripe_api_base)
+
+    @cached_property
+    def settlement(self) -> Settlement:
+        """Brings facts to Stripe."""
+        return Settlement(
+            ledger=self.ledger,
+            events=StripeMeterEvents(self.stripe),
+            account=self.stripe.account,
+            clock=self.clock,
+            claim=timedelta(seconds=self.settings.claim_seconds),
+            tokens=lambda: secrets.token_hex(8),
+            jitter=random.random,
+        )
+
+    @cached_property
+    def month_rows(self) -> MonthRows:
+        """Lets the usage rows follow the ledger."""
+        return MonthRows(ledger=self.ledger, daily=self.daily, monthly=self.monthly)
+
+    def fan_out(self, *, dry_run: bool = False) -> FanOut:
+        """Puts messages on queues, or only counts them."""
+        outbox = None if dry_run else Outbox(self.clients.sqs, sleep=self.clock.sleep)
+        return FanOut(outbox, self.queues)
+
+    def jobs(self, *, dry_run: bool = False) -> Jobs:
+        """What ticks and operators set going."""
+        return Jobs(
+            fan_out=self.fan_out(dry_run=dry_run),
+            customers=self.customer_ids,
+            daily=self.daily,
+            ledger=self.ledger,
+            sweep=Sweep(
+                history=self.history,
+                ledger=self.ledger,
+                listing=self.listing,
+                prefixes=self.prefixes,
+                bucket=self.settings.bucket,
+            ),
+        )
+
+    def customer_ids(self) -> Iterator[str]:
+        """Every customer's id, from the source that the settings name."""
+        if self.settings.customer_source == "stripe":
+            return stripe_customer_ids(self.stripe)
+        return table_customer_ids(self.clients.dynamodb, self.tables.customers)
+
+    @cached_property
+    def dispatch(self) -> Dispatch:
+        """Gives messages to their handlers."""
+        settings = self.settings
+        return Dispatch(
+            Handlers(
+                size_customer=SizeCustomerHandler(
+                    listing=self.listing,
+                    prefixes=self.prefixes,
+                    daily=self.daily,
+                    month_rows=self.month_rows,
+                    clock=self.clock,
+                ),
+                bill_month=BillMonthHandler(
+                    settlement=self.settlement,
+                    daily=self.daily,
+                    monthly=self.monthly,
+                    month_rows=self.month_rows,
+                    clock=self.clock,
+                    event_name=settings.storage_event_name,
+                    stamp=settings.event_timestamp,
+                    grace=timedelta(hours=settings.stripe_grace_hours),
+                ),
+                file_processed=FileProcessedHandler(
+                    settlement=self.settlement,
+                    history=self.history,
+                    listing=self.listing,
+                    prefixes=self.prefixes,
+                    fan_out=self.fan_out(),
+                    clock=self.clock,
+                    bucket=settings.bucket,
+                    event_name=settings.file_event_name,
+                ),
+                tick=TickHandler(jobs=self.jobs(), backlog=self.backlog, clock=self.clock),
+            )
+        )
+
+    def consumer(
+        self, consumed: Sequence[Queue] = tuple(Queue), *, until_empty: bool = False
+    ) -> Consumer:
+        """A consumer of those queues; ``until_empty`` ends it when nothing is left."""
+        return Consumer(
+            sqs=self.clients.sqs,
+            queues=self.queues,
+            consumed=consumed,
+            dispatch=self.dispatch,
+            backoff=Backoff(random.random),
+            clock=self.clock,
+            pace=Pace(
+                concurrency=self.settings.concurrency,
+                visibility_seconds=self.settings.visibility_seconds,
+                drain_seconds=self.settings.drain_seconds,
+                until_empty=until_empty,
+            ),
+        )

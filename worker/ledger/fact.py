@@ -1,0 +1,116 @@
+"""A billing fact: what is to be billed once, frozen when it is first written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from worker.errors import Permanent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+# https://docs.stripe.com/api/billing/meter-event/create
+LONGEST_VALUE_DIGITS = 15
+
+
+class LedgerFactError(Permanent):
+    """A ledger item lacks what its kind must have: no code of ours writes that."""
+
+
+class FactKind(StrEnum):
+    """Which of the two things a fact bills. Part of the ledger's keys: never renamed."""
+
+    STORAGE = "storage-usage"
+    FILE = "file_processed"
+
+
+@dataclass(frozen=True, slots=True)
+class StorageBasis:
+    """The daily rows that a month's average was taken from.
+
+    Args:
+        days: the days of the month that had a row, ascending.
+        total_bytes: their sum.
+        peak_bytes: the largest.
+    """
+
+    days: tuple[int, ...]
+    total_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StripeAccount:
+    """The Stripe account that a fact belongs to.
+
+    Args:
+        id: ``acct_…``, or None where the key may not read its own account.
+        livemode: whether the key is a live one.
+    """
+
+    id: str | None
+    livemode: bool
+
+    def contradicts(self, other: StripeAccount) -> bool:
+        """Tell whether the two are certainly not the same account and mode."""
+        known = self.id is not None and other.id is not None
+        return self.livemode != other.livemode or (known and self.id != other.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What is billed: never recomputed once the ledger holds it.
+
+    Args:
+        kind: storage of a month, or a processing run.
+        customer_id: the Stripe customer.
+        subject: the billing month ``YYYY-MM``, or the processing-history id.
+        event_name: the meter's event name at the time.
+        value: bytes.
+        stamped_at: the meter event's timestamp; UTC, whole seconds.
+        account: the Stripe account.
+        origin: the message that asked for it, so that it can be asked for again.
+        basis: for storage, what the average was taken from.
+    """
+
+    kind: FactKind
+    customer_id: str
+    subject: str
+    event_name: str
+    value: int
+    stamped_at: datetime
+    account: StripeAccount
+    origin: str
+    basis: StorageBasis | None = None
+
+    @property
+    def key(self) -> str:
+        """The ledger's key of this fact."""
+        if self.kind is FactKind.STORAGE:
+            return storage_key(self.customer_id, self.subject)
+        return file_key(self.subject)
+
+    def identifier(self, generation: int) -> str:
+        """The meter event's identifier: the same for every attempt of one generation."""
+        if self.kind is FactKind.STORAGE:
+            first = f"{FactKind.STORAGE}:{self.customer_id}:{self.subject}"
+        else:
+            first = self.subject
+        return first if generation == 1 else f"{first}:g{generation}"
+
+    @property
+    def exceeds_stripe(self) -> bool:
+        """Whether the value has more digits than Stripe takes."""
+        return len(str(self.value)) > LONGEST_VALUE_DIGITS
+
+
+def storage_key(customer_id: str, month: str) -> str:
+    """The ledger's key of a customer's month (``YYYY-MM``)."""
+    return f"{FactKind.STORAGE}#{customer_id}#{month}"
+
+
+def file_key(run_id: str) -> str:
+    """The ledger's key of a processing run."""
+    return f"{FactKind.FILE}#{run_id}"

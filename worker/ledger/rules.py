@@ -1,0 +1,165 @@
+"""The rules by which a fact moves: pure functions of an item, an answer and the time.
+
+Assumed of Stripe: a request lands within 30 minutes or never, and an identifier is kept for at
+least 24 hours (https://docs.stripe.com/api/billing/meter-event/create). So an attempt may be
+repeated under the same identifier for 23 hours after the first, and never by itself after that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from worker.ledger.answer import Accepted, Answer, Door, TurnedAway, Unclear
+from worker.ledger.item import COUNTED, STUCK, LedgerItem, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from worker.ledger.fact import Fact
+
+RESEND_WINDOW = timedelta(hours=23)
+CONFIRM_AFTER = timedelta(hours=1)
+_FIRST_PAUSE = timedelta(seconds=2)
+_LONGEST_PAUSE = timedelta(hours=1)
+_DOUBLINGS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Claim it and call Stripe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another holds the claim until then."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Its fate is open and it is too late to ask by sending: only the summaries can tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Nothing to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A person decides."""
+
+    reason: str
+
+
+Step = Attempt | Busy | Overdue | Settled | Stuck
+
+
+def first_item(fact: Fact, now: datetime) -> LedgerItem:
+    """The item a new fact begins as.
+
+    Zero is confirmed at once and nothing is sent; a value that Stripe cannot take is rejected.
+    """
+    state, error, due = State.PLANNED, None, now
+    if fact.value == 0:
+        state = State.CONFIRMED
+    elif fact.exceeds_stripe:
+        state = State.REJECTED
+        error = f"{fact.value} bytes have more than the 15 significant digits that Stripe takes"
+    return LedgerItem(
+        fact=fact,
+        state=state,
+        generation=1,
+        fence=1,
+        attempts=0,
+        retries=0,
+        created_at=now,
+        next_attempt_at=due if state is State.PLANNED else None,
+        last_error=error,
+    )
+
+
+def skipped_item(fact: Fact, reason: str, now: datetime) -> LedgerItem:
+    """The item of a fact that is not to be billed, with the reason."""
+    return replace(
+        first_item(fact, now), state=State.SKIPPED, next_attempt_at=None, last_error=reason
+    )
+
+
+def next_step(item: LedgerItem, now: datetime) -> Step:
+    """What may be done with an item now."""
+    if item.state in COUNTED or item.state is State.SKIPPED:
+        return Settled()
+    if item.state in STUCK:
+        return Stuck(f"{item.state}: {item.last_error or 'no reason recorded'}")
+    if item.state is State.SENDING and item.claim_until is not None and now < item.claim_until:
+        return Busy(item.claim_until)
+    if item.first_attempt_at is not None and now >= item.first_attempt_at + RESEND_WINDOW:
+        return Overdue()
+    return Attempt()
+
+
+def claimed(item: LedgerItem, now: datetime, claim: timedelta) -> LedgerItem:
+    """The item as a claim leaves it. The fence it carries must be shown to record the answer."""
+    until = now + claim
+    return replace(
+        item,
+        state=State.SENDING,
+        fence=item.fence + 1,
+        attempts=item.attempts + 1,
+        claim_until=until,
+        first_attempt_at=item.first_attempt_at or now,
+        next_attempt_at=until,
+    )
+
+
+def answered(held: LedgerItem, answer: Answer, now: datetime, jitter: float) -> LedgerItem:
+    """The item as Stripe's answer leaves it.
+
+    Args:
+        held: the item as this worker's claim left it.
+        answer: what became of the call.
+        now: the time of the answer.
+        jitter: from 0 to 1, spreads the next attempt over the second half of the pause.
+    """
+    moved = replace(held, fence=held.fence + 1)
+    match answer:
+        case Accepted():
+            return replace(
+                moved,
+                state=State.SENT,
+                sent_at=now,
+                next_attempt_at=now + CONFIRM_AFTER,
+                last_error=None,
+            )
+        case TurnedAway(door=Door.INVALID, reason=reason) if held.attempts == 1:
+            return replace(moved, state=State.REJECTED, next_attempt_at=None, last_error=reason)
+        case TurnedAway(reason=reason) if held.attempts == 1:
+            # Nothing was ever taken, so the 23 hours have not begun.
+            return replace(
+                moved,
+                state=State.PLANNED,
+                attempts=0,
+                retries=held.retries + 1,
+                first_attempt_at=None,
+                next_attempt_at=now + pause(held.retries, jitter),
+                last_error=reason,
+            )
+        case TurnedAway(reason=reason) | Unclear(reason=reason):
+            return replace(
+                moved,
+                state=State.UNKNOWN,
+                retries=held.retries + 1,
+                next_attempt_at=now + pause(held.retries, jitter),
+                last_error=reason,
+            )
+
+
+def pause(retries: int, jitter: float) -> timedelta:
+    """The wait after so many earlier ones: 2 s, doubling to an hour, the second half jittered."""
+    doubled = timedelta(seconds=_FIRST_PAUSE.seconds << min(retries, _DOUBLINGS))
+    full = min(doubled, _LONGEST_PAUSE)
+    return full / 2 + full / 2 * jitter

@@ -1,0 +1,221 @@
+"""The ledger's table: every write is conditional on what was read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import ClientError
+
+from producers.instant import epoch_seconds
+from worker import expressions
+from worker.errors import Temporary
+from worker.ledger.codec import OPEN_SHARDS, decode_item, encode_item
+from worker.ledger.item import LedgerItem, State
+from worker.tables.attributes import number, text
+from worker.tables.conditions import condition_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
+
+    from worker.tables.attributes import ReadAttributes
+
+_OUTCOMES = {
+    State.SENT: expressions.LEDGER_SENT,
+    State.PLANNED: expressions.LEDGER_PLANNED_AGAIN,
+    State.UNKNOWN: expressions.LEDGER_UNKNOWN,
+    State.REJECTED: expressions.LEDGER_REJECTED,
+}
+OPEN_INDEX = "open-nextAttemptAt-index"
+
+
+class LostRace(Temporary):
+    """Another worker moved the item first; nothing was written."""
+
+
+class Ledger:
+    """Reads and moves ledger items.
+
+    Args:
+        dynamodb: the client.
+        table: the table's name.
+        tokens: gives a new random token per claim, so that a claim whose answer was lost on the
+            way back is known again as one's own.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, *, tokens: Callable[[], str]) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._tokens = tokens
+
+    def find(self, key: str) -> LedgerItem | None:
+        """The item of a fact, by a strongly consistent read; None where there is none."""
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={"fact": text(key)}, ConsistentRead=True
+        )
+        item = answer.get("Item")
+        return None if item is None else decode_item(item)
+
+    def existing(self, keys: Iterable[str]) -> set[str]:
+        """Which of at most a hundred facts the ledger has, by strongly consistent reads."""
+        waiting = [{"fact": text(key)} for key in keys]
+        found: set[str] = set()
+        while waiting:
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={
+                    self._table: {
+                        "Keys": waiting,
+                        "ConsistentRead": True,
+                        "ProjectionExpression": "fact",
+                    }
+                }
+            )
+            found |= {item["fact"]["S"] for item in answer["Responses"].get(self._table, ())}
+            unread = answer.get("UnprocessedKeys", {}).get(self._table)
+            waiting = [{"fact": text(key["fact"]["S"])} for key in unread["Keys"]] if unread else []
+        return found
+
+    def freeze(self, item: LedgerItem) -> LedgerItem:
+        """Write a fact's first item, unless there is one already; returns the one that stands."""
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=encode_item(item),
+                ConditionExpression=expressions.LEDGER_IS_NEW,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return decode_item(self._standing(error, item.fact.key))
+        return item
+
+    def claim(self, seen: LedgerItem, wanted: LedgerItem) -> LedgerItem:
+        """Move an item to ``sending`` if it still is as it was seen; returns it as it stands.
+
+        Raises:
+            LostRace: another worker was first.
+        """
+        token = self._tokens()
+        standing = self._move(
+            seen,
+            wanted,
+            update=expressions.LEDGER_CLAIM,
+            condition=expressions.LEDGER_AS_READ,
+            extra={
+                ":claimedBy": text(token),
+                ":seenState": text(seen.state),
+                ":generation": number(seen.generation),
+            },
+        )
+        if standing is not None and standing.get("claimedBy", {}).get("S") != token:
+            raise LostRace(f"{seen.fact.key}: another worker claimed it first")
+        return wanted
+
+    def record(self, held: LedgerItem, wanted: LedgerItem) -> LedgerItem:
+        """Write what became of a claimed attempt, if the claim is still the latest.
+
+        Raises:
+            LostRace: the claim ran out and another worker has taken over.
+        """
+        standing = self._move(
+            held,
+            wanted,
+            update=_OUTCOMES[wanted.state],
+            condition=expressions.LEDGER_CLAIM_HELD,
+            extra={":sending": text(State.SENDING)},
+        )
+        if standing is not None:
+            # Our own write whose answer was lost stands there just as we wanted it.
+            there = decode_item(standing)
+            if (there.fence, there.state) != (wanted.fence, wanted.state):
+                raise LostRace(f"{held.fact.key}: the claim ran out and another worker took over")
+        return wanted
+
+    def waiting(self, due_by: datetime | None) -> Iterator[LedgerItem]:
+        """The open items that are due by an instant, or all of them; paged to the end.
+
+        The index lags the table by moments: whoever acts on an item reads it again.
+        """
+        for shard in OPEN_SHARDS:
+            values: dict[str, UniversalAttributeValueTypeDef] = {":shard": text(shard)}
+            condition = expressions.LEDGER_OPEN
+            if due_by is not None:
+                condition = expressions.LEDGER_DUE
+                values[":now"] = number(epoch_seconds(due_by))
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=OPEN_INDEX,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=values,
+            )
+            for page in pages:
+                for item in page["Items"]:
+                    yield decode_item(item)
+
+    def _move(
+        self,
+        seen: LedgerItem,
+        wanted: LedgerItem,
+        *,
+        update: str,
+        condition: str,
+        extra: dict[str, UniversalAttributeValueTypeDef],
+    ) -> ReadAttributes | None:
+        """Apply one transition; returns None if it was applied, else the item in the way."""
+        values = {**_values(update, wanted), **extra, ":seenFence": number(seen.fence)}
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"fact": text(seen.fact.key)},
+                UpdateExpression=update,
+                ConditionExpression=condition,
+                ExpressionAttributeNames=expressions.names_in(update, condition),
+                ExpressionAttributeValues=values,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            return self._standing(error, seen.fact.key)
+        return None
+
+    def _standing(self, error: ClientError, key: str) -> ReadAttributes:
+        """The item that failed a condition; raises any other error again."""
+        if not condition_failed(error):
+            raise error
+        # botocore carries the item in the error, where its types do not know of it.
+        there = cast("ReadAttributes | None", error.response.get("Item"))
+        if there is None:
+            there = self._dynamodb.get_item(
+                TableName=self._table, Key={"fact": text(key)}, ConsistentRead=True
+            ).get("Item")
+        if there is None:
+            raise LostRace(f"{key}: the ledger item is gone")
+        return there
+
+
+def _values(update: str, item: LedgerItem) -> dict[str, UniversalAttributeValueTypeDef]:
+    """The values that an update expression names, taken from the item it leads to."""
+    every: dict[str, str | int | datetime | None] = {
+        ":state": item.state,
+        ":fence": item.fence,
+        ":attempts": item.attempts,
+        ":retries": item.retries,
+        ":claimUntil": item.claim_until,
+        ":firstAttemptAt": item.first_attempt_at,
+        ":nextAttemptAt": item.next_attempt_at,
+        ":sentAt": item.sent_at,
+        ":lastError": item.last_error,
+    }
+    words = set(update.replace(",", " ").split())
+    return {name: _attribute(value) for name, value in every.items() if name in words}
+
+
+def _attribute(value: str | int | datetime | None) -> UniversalAttributeValueTypeDef:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, int):
+        return number(value)
+    if value is None:
+        return {"NULL": True}
+    return number(epoch_seconds(value))

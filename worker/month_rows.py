@@ -1,0 +1,156 @@
+"""The rows of a customer's month, following the ledger.
+
+Order: the ledger first, then the month's daily rows, the monthly row last. So a monthly row that
+says ``billed`` means that everything before it is done, and a crash anywhere is made good by
+doing all of it again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.ledger.fact import LedgerFactError, storage_key
+from worker.ledger.item import LedgerItem, State
+from worker.tables.daily import BillingStatus, DailyRow, Mark
+from worker.tables.monthly import MeterStatus, MonthlyRow
+from worker.usage import MonthFigures
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from producers.billing_month import BillingMonth
+    from worker.ledger.fact import StorageBasis
+    from worker.ledger.store import Ledger
+    from worker.tables.daily import DailyTable
+    from worker.tables.monthly import MonthlyTable
+
+_FAILED = frozenset({State.REJECTED, State.REFUSED})
+
+
+class MonthRows:
+    """Writes what the ledger says of a customer's month into the rows that people read.
+
+    Args:
+        ledger: what decides.
+        daily: the daily rows.
+        monthly: the monthly rows.
+    """
+
+    def __init__(self, *, ledger: Ledger, daily: DailyTable, monthly: MonthlyTable) -> None:
+        self._ledger = ledger
+        self._daily = daily
+        self._monthly = monthly
+
+    def follow(self, item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) -> None:
+        """Mark the counted daily rows, then write the monthly row. Doing it again changes nothing.
+
+        Args:
+            item: the month's fact, as it stands.
+            month: the month.
+            rows: the customer's daily rows of that month, as read before.
+        """
+        status = row_status(item)
+        customer = item.fact.customer_id
+        basis = basis_of(item)
+        if status is not BillingStatus.PENDING:
+            mark = Mark(status, item.fence, _event_id(item), item.sent_at)
+            for row in rows:
+                if row.day.day in basis.days and _lags(row, mark):
+                    self._daily.mark(customer, row.day, mark)
+        notes = notes_on(item, month, rows)
+        monthly_row = _monthly_row(item, month, status, notes)
+        if not self._monthly.write(monthly_row) and notes is not None:
+            self._monthly.note(customer, month, item.fence, notes)
+
+    def note_late_rows(self, customer_id: str, month: BillingMonth) -> None:
+        """Name in the month's notes a row that came after the month was claimed."""
+        item = self._ledger.find(storage_key(customer_id, str(month)))
+        if item is None:
+            return
+        notes = notes_on(item, month, self._daily.month(customer_id, month))
+        if notes is not None:
+            self._monthly.note(customer_id, month, item.fence, notes)
+
+
+def row_status(item: LedgerItem) -> BillingStatus:
+    """What the rows of a fact are to say."""
+    if item.counted:
+        return BillingStatus.BILLED
+    return BillingStatus.FAILED if item.state in _FAILED else BillingStatus.PENDING
+
+
+def basis_of(item: LedgerItem) -> StorageBasis:
+    """The rows that a month's fact was taken from.
+
+    Raises:
+        LedgerFactError: the item is no storage fact, or was damaged.
+    """
+    if item.fact.basis is None:
+        raise LedgerFactError(f"{item.fact.key} names no days; restore the ledger item")
+    return item.fact.basis
+
+
+def notes_on(item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) -> str | None:
+    """What a reader of the month has to know; None where there is nothing."""
+    basis = basis_of(item)
+    notes = []
+    missing = [day for day in month.days if day.day not in basis.days]
+    if missing:
+        notes.append(f"days without a row, not in the average: {_dates(missing)}")
+    late = [row.day for row in rows if row.day.day not in basis.days]
+    if late:
+        notes.append(f"rows that came after the month was claimed, not billed: {_dates(late)}")
+    standing = sum(row.total_bytes for row in rows if row.day.day in basis.days)
+    present = sum(1 for row in rows if row.day.day in basis.days)
+    if present == len(basis.days) and standing != basis.total_bytes:
+        notes.append(
+            f"the rows now sum to {standing} bytes; billed was the average of {basis.total_bytes}"
+        )
+    if item.last_error is not None and not item.counted:
+        notes.append(item.last_error)
+    return "; ".join(notes) or None
+
+
+def _lags(row: DailyRow, mark: Mark) -> bool:
+    """Whether a row does not say yet what the ledger says."""
+    if row.ledger_fence is None:
+        return True
+    return row.ledger_fence < mark.fence and row.status is not mark.status
+
+
+def _event_id(item: LedgerItem) -> str | None:
+    """The identifier sent; None where nothing was, or nothing counted."""
+    return item.identifier if item.counted and item.sent_at is not None else None
+
+
+def _monthly_row(
+    item: LedgerItem, month: BillingMonth, status: BillingStatus, notes: str | None
+) -> MonthlyRow:
+    basis = basis_of(item)
+    return MonthlyRow(
+        customer_id=item.fact.customer_id,
+        month=month,
+        figures=MonthFigures(
+            average=item.fact.value,
+            peak=basis.peak_bytes,
+            total=basis.total_bytes,
+            days=len(basis.days),
+        ),
+        billing_status=status,
+        meter_status={
+            BillingStatus.BILLED: MeterStatus.SUCCESS,
+            BillingStatus.FAILED: MeterStatus.FAILED,
+            BillingStatus.PENDING: MeterStatus.PENDING,
+        }[status],
+        amount=item.fact.value,
+        calculated_at=item.created_at,
+        event_id=_event_id(item),
+        sent_at=item.sent_at,
+        notes=notes,
+        fence=item.fence,
+    )
+
+
+def _dates(days: Sequence[date]) -> str:
+    return ", ".join(day.isoformat() for day in days)

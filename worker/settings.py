@@ -1,0 +1,97 @@
+"""The settings, from environment variables that begin with ``SIFTBEAM_``."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_REGION = "ap-northeast-1"
+STRIPE_API_BASE = "https://api.stripe.com"
+
+
+class SettingsError(ValueError):
+    """An environment variable holds what it may not; says which, and what it may hold."""
+
+
+def _check_folder(prefix: str) -> str:
+    if not prefix or prefix.startswith("/") or not prefix.endswith("/"):
+        raise ValueError("must end with a slash and not begin with one, like service/input/")
+    return prefix
+
+
+Folder = Annotated[str, AfterValidator(_check_folder)]
+
+
+class Settings(BaseSettings):
+    """What may differ between deployments. Durations are in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="SIFTBEAM_", frozen=True, extra="ignore")
+
+    bucket: str = Field("siftbeam", min_length=3)
+    input_prefix: Folder = "service/input/"
+    output_prefix: Folder = "service/output/"
+    table_prefix: str = "siftbeam-"
+    queue_prefix: str = "siftbeam-"
+    customer_source: Literal["dynamodb", "stripe"] = "dynamodb"
+    stripe_secret_id: str = Field("siftbeam/stripe/api-key", min_length=1)
+    stripe_api_key: SecretStr | None = None
+    stripe_api_base: str = STRIPE_API_BASE
+    storage_event_name: str = Field("storage-usage", min_length=1, max_length=100)
+    file_event_name: str = Field("file_processed", min_length=1, max_length=100)
+    event_timestamp: Literal["month_end", "now"] = "month_end"
+    stripe_grace_hours: int = Field(1, ge=0, le=72)
+    send: Literal["on", "shadow", "verify"] = "on"
+    bill_from: AwareDatetime | None = None
+    concurrency: int = Field(8, ge=1, le=256)
+    visibility_seconds: int = Field(60, ge=2, le=43_200)
+    claim_seconds: int = Field(30, ge=1, le=60)
+    drain_seconds: int = Field(110, ge=1, le=110)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "console"] = "json"
+
+    @field_validator("stripe_api_base")
+    @classmethod
+    def _check_base(cls, base: str) -> str:
+        if not base.startswith(("https://", "http://")):
+            raise ValueError("must be an http(s) URL without a path")
+        return base.rstrip("/")
+
+    @field_validator("bill_from", mode="after")
+    @classmethod
+    def _in_utc(cls, instant: datetime | None) -> datetime | None:
+        return None if instant is None else instant.astimezone(UTC)
+
+    @property
+    def region(self) -> str:
+        """The AWS region: ``AWS_REGION``, else ``AWS_DEFAULT_REGION``, else Tokyo."""
+        return (
+            os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+        )
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: names each wrong variable and what it may hold, never a secret's value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"SIFTBEAM_{'_'.join(str(part) for part in detail['loc']).upper()}: "
+            + detail["msg"].removeprefix("Value error, ")
+            for detail in error.errors(include_url=False, include_input=False)
+        )
+        raise SettingsError(problems) from None

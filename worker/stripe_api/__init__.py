@@ -1,0 +1,1 @@
+"""Stripe, through its official library: the only place that calls it."""

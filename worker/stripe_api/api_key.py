@@ -1,0 +1,90 @@
+"""The API key: from Secrets Manager, kept until Stripe refuses it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import SecretStr
+
+from worker.errors import Temporary
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+FIELD = "STRIPE_SECRET_KEY"
+_PREFIXES = ("sk_live_", "sk_test_", "rk_live_", "rk_test_")
+
+
+class KeyUnavailable(Temporary):
+    """There is no usable key now; says what is wrong with it, never what it is."""
+
+
+class ApiKey:
+    """Gives the Stripe key, read once and again after :meth:`forget`.
+
+    Args:
+        secrets: Secrets Manager.
+        secret_id: the secret's name; it holds ``{"STRIPE_SECRET_KEY": "sk_…"}``.
+        override: a key that is used instead; for local work.
+    """
+
+    def __init__(
+        self, secrets: SecretsManagerClient, secret_id: str, override: SecretStr | None = None
+    ) -> None:
+        self._secrets = secrets
+        self._secret_id = secret_id
+        self._override = override
+        self._known: SecretStr | None = None
+        self._lock = threading.Lock()
+
+    def current(self) -> SecretStr:
+        """The key.
+
+        Raises:
+            KeyUnavailable: the secret is missing, unreadable or of another shape.
+        """
+        if self._override is not None:
+            return self._override
+        with self._lock:
+            if self._known is None:
+                self._known = self._read()
+            return self._known
+
+    def forget(self, refused: SecretStr) -> None:
+        """Read the secret again at the next use, unless that was done since ``refused``."""
+        with self._lock:
+            if self._known == refused:
+                self._known = None
+
+    def _read(self) -> SecretStr:
+        try:
+            answer = self._secrets.get_secret_value(SecretId=self._secret_id)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            raise KeyUnavailable(f"secret {self._secret_id}: Secrets Manager says {code}") from None
+        except BotoCoreError as error:
+            raise KeyUnavailable(f"secret {self._secret_id}: {type(error).__name__}") from None
+        return parse_secret(answer.get("SecretString", ""), self._secret_id)
+
+
+def parse_secret(content: str, secret_id: str) -> SecretStr:
+    """Read the key out of a secret's text.
+
+    Raises:
+        KeyUnavailable: another shape, or no Stripe secret key in it.
+    """
+    try:
+        fields = json.loads(content)
+    except ValueError:
+        fields = None
+    key = fields.get(FIELD) if isinstance(fields, dict) else None
+    if not isinstance(key, str):
+        raise KeyUnavailable(f'secret {secret_id} must hold {{"{FIELD}": "sk_…"}} and does not')
+    if not key.startswith(_PREFIXES):
+        raise KeyUnavailable(
+            f"secret {secret_id}: {FIELD} begins with none of {', '.join(_PREFIXES)}"
+        )
+    return SecretStr(key)

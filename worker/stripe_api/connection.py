@@ -1,0 +1,134 @@
+"""The connection to Stripe: one client per key, and whose account the key opens."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import stripe
+
+from worker.errors import Temporary
+from worker.ledger.fact import StripeAccount
+from worker.stripe_api.secret_text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import SecretStr
+
+    from worker.stripe_api.api_key import ApiKey
+
+TIMEOUT_SECONDS = 10
+_UNAUTHORIZED = 401
+_TOO_MANY = 429
+_SERVER_ERRORS = 500
+
+
+class StripeUnavailable(Temporary):
+    """Stripe did not answer a question that has to be answered before anything is sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedClient:
+    """A client and the key it was made with."""
+
+    client: stripe.StripeClient
+    key: SecretStr
+
+    @property
+    def livemode(self) -> bool:
+        """Whether the key is a live one: its prefix says so (https://docs.stripe.com/keys)."""
+        return self.key.get_secret_value()[3:].startswith("live_")
+
+
+class StripeConnection:
+    """Hands out the library's client; makes a new one when the key changes.
+
+    The library's own retries stay at 0: whether a call may be repeated is the ledger's to say.
+
+    Args:
+        api_key: where the key comes from.
+        api_base: Stripe's address, or a double's.
+        http_client: makes the transport; by default ``requests`` with our timeout.
+    """
+
+    def __init__(
+        self,
+        api_key: ApiKey,
+        api_base: str,
+        http_client: Callable[[], stripe.HTTPClient] | None = None,
+    ) -> None:
+        self._api_key = api_key
+        self._api_base = api_base
+        self._http_client = http_client or (lambda: stripe.RequestsClient(timeout=TIMEOUT_SECONDS))
+        self._keyed: KeyedClient | None = None
+        self._account: StripeAccount | None = None
+        self._lock = threading.Lock()
+
+    def keyed_client(self) -> KeyedClient:
+        """The client for the current key.
+
+        Raises:
+            KeyUnavailable: there is none.
+        """
+        key = self._api_key.current()
+        with self._lock:
+            if self._keyed is None or self._keyed.key != key:
+                self._keyed = KeyedClient(
+                    stripe.StripeClient(
+                        key.get_secret_value(),
+                        base_addresses={"api": self._api_base},
+                        http_client=self._http_client(),
+                        max_network_retries=0,
+                    ),
+                    key,
+                )
+                self._account = None
+            return self._keyed
+
+    def refused(self, keyed: KeyedClient) -> None:
+        """Say that Stripe answered 401: the key is read again at the next use."""
+        self._api_key.forget(keyed.key)
+
+    def account(self) -> StripeAccount:
+        """Whose key it is; asked once per key.
+
+        A restricted key may not be allowed to ask: the id is then None, the mode still known.
+
+        Raises:
+            StripeUnavailable: Stripe did not answer, or refused the key.
+            KeyUnavailable: there is no key.
+        """
+        keyed = self.keyed_client()
+        with self._lock:
+            if self._account is not None:
+                return self._account
+        account = StripeAccount(self._ask_account_id(keyed), keyed.livemode)
+        with self._lock:
+            self._account = account
+        return account
+
+    def _ask_account_id(self, keyed: KeyedClient) -> str | None:
+        try:
+            return keyed.client.v1.accounts.retrieve_current().id
+        except stripe.StripeError as error:
+            status = error.http_status
+            if status == _UNAUTHORIZED:
+                self.refused(keyed)
+            elif status is not None and status < _SERVER_ERRORS and status != _TOO_MANY:
+                return None
+            raise StripeUnavailable(
+                f"Stripe would not say whose key this is: {describe(error)}"
+            ) from None
+
+
+def describe(error: stripe.StripeError) -> str:
+    """An error of the library in one line: status, code and Stripe's words, without secrets."""
+    code = error.error.code if error.error is not None else None
+    parts = [
+        type(error).__name__ if error.http_status is None else f"HTTP {error.http_status}",
+        code or error.code or "",
+        safe_text(error.user_message or "no message"),
+    ]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,115 @@
+"""Sending a meter event, and reading Stripe's answer.
+
+https://docs.stripe.com/api/billing/meter-event/create
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import requests
+import stripe
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from producers.instant import epoch_seconds
+from worker.ledger.answer import Accepted, Answer, Door, TurnedAway, Unclear
+from worker.stripe_api.api_key import KeyUnavailable
+from worker.stripe_api.connection import describe
+
+if TYPE_CHECKING:
+    from worker.ledger.item import LedgerItem
+    from worker.stripe_api.connection import KeyedClient, StripeConnection
+
+CUSTOMER_KEY = "stripe_customer_id"
+VALUE_KEY = "value"
+# The only trace of a duplicate: its `code` is null.
+_DUPLICATE = "already exists with identifier"
+_DOORS = {
+    401: Door.BAD_KEY,
+    403: Door.FORBIDDEN,
+    409: Door.CONFLICT,
+    429: Door.THROTTLED,
+}
+_BAD_REQUEST = 400
+_TIMED_OUT_ON_THE_WAY = 408
+_SERVER_ERRORS = 500
+
+
+class MeterEvents(Protocol):
+    """What the settlement needs of Stripe."""
+
+    def send(self, item: LedgerItem, token: str) -> Answer:
+        """Make one call for a claimed item; never raises for what Stripe or the network did."""
+        ...
+
+
+class StripeMeterEvents:
+    """Sends meter events through the official library.
+
+    Args:
+        connection: gives the client.
+    """
+
+    def __init__(self, connection: StripeConnection) -> None:
+        self._connection = connection
+
+    def send(self, item: LedgerItem, token: str) -> Answer:
+        """Send a claimed item under its identifier: one HTTP call, no retry.
+
+        Args:
+            item: as the claim left it.
+            token: makes the idempotency key a fresh one: under a used key Stripe replays the
+                saved answer, a 500 included (https://docs.stripe.com/api/idempotent_requests).
+        """
+        try:
+            keyed = self._connection.keyed_client()
+        except KeyUnavailable as error:
+            return TurnedAway(Door.BAD_KEY, str(error))
+        fact = item.fact
+        try:
+            keyed.client.v1.billing.meter_events.create(
+                {
+                    "event_name": fact.event_name,
+                    "identifier": item.identifier,
+                    "timestamp": epoch_seconds(fact.stamped_at),
+                    "payload": {CUSTOMER_KEY: fact.customer_id, VALUE_KEY: str(fact.value)},
+                },
+                {"idempotency_key": f"{item.identifier}:{token}"},
+            )
+        except stripe.StripeError as error:
+            return self._answer(error, keyed)
+        return Accepted()
+
+    def _answer(self, error: stripe.StripeError, keyed: KeyedClient) -> Answer:
+        answer = read_answer(error)
+        if isinstance(answer, TurnedAway) and answer.door is Door.BAD_KEY:
+            self._connection.refused(keyed)
+        return answer
+
+
+def read_answer(error: stripe.StripeError) -> Answer:
+    """What an error of the library says about the event it was raised for."""
+    status, reason = error.http_status, describe(error)
+    if status is None:
+        return _unanswered(error, reason)
+    if status == _BAD_REQUEST and _DUPLICATE in (error.user_message or "").lower():
+        return Accepted(duplicate=True)
+    if isinstance(error, stripe.RateLimitError):
+        return TurnedAway(Door.THROTTLED, reason)
+    if isinstance(error, stripe.IdempotencyError):
+        return Unclear(reason)
+    if status in _DOORS:
+        return TurnedAway(_DOORS[status], reason)
+    if _BAD_REQUEST <= status < _SERVER_ERRORS and status != _TIMED_OUT_ON_THE_WAY:
+        return TurnedAway(Door.INVALID, reason)
+    return Unclear(reason)
+
+
+def _unanswered(error: stripe.StripeError, reason: str) -> Answer:
+    """A call without an answer: not sent at all only where no connection came about."""
+    cause = error.__cause__
+    if isinstance(cause, requests.exceptions.ConnectionError) and cause.args:
+        reached = getattr(cause.args[0], "reason", cause.args[0])
+        if isinstance(reached, (NewConnectionError, ConnectTimeoutError, NameResolutionError)):
+            return TurnedAway(Door.NOT_SENT, reason)
+    return Unclear(reason)

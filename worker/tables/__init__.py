@@ -1,0 +1,1 @@
+"""The tables people read: customers, daily and monthly usage, processing history."""

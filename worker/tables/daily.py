@@ -1,0 +1,211 @@
+"""Storage by customer and day: ``siftbeam-storage-usage-daily``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from producers.billing_month import BillingMonth
+from producers.instant import epoch_seconds, format_instant
+from worker import expressions
+from worker.tables.attributes import MalformedRow, RowReader, number, text
+from worker.tables.conditions import condition_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
+
+    from worker.tables.attributes import ReadAttributes
+    from worker.usage import CustomerUsage
+
+MONTH_INDEX = "billingMonth-index"
+_KEPT_YEARS = 2
+
+
+class BillingStatus(StrEnum):
+    """Where a row stands."""
+
+    PENDING = "pending"
+    BILLED = "billed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class DailyRow:
+    """One day of one customer, as far as billing asks.
+
+    Args:
+        day: the date, UTC.
+        total_bytes: what was held.
+        status: where the row stands.
+        ledger_fence: the fence of the ledger item that the row last followed, if any.
+    """
+
+    day: date
+    total_bytes: int
+    status: BillingStatus
+    ledger_fence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a ledger item says about its rows.
+
+    Args:
+        status: billed or failed.
+        fence: the item's.
+        event_id: the identifier sent; None where nothing was sent.
+        sent_at: when Stripe was known to have it.
+    """
+
+    status: BillingStatus
+    fence: int
+    event_id: str | None = None
+    sent_at: datetime | None = None
+
+
+class DailyTable:
+    """Reads and writes daily rows.
+
+    Args:
+        dynamodb: the client.
+        table: the table's name.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def record(
+        self, customer_id: str, day: date, usage: CustomerUsage, measured_at: datetime
+    ) -> bool:
+        """Write a day's measure; returns False where the row has left ``pending``.
+
+        A measure taken on another day than the row's is marked with ``measuredOn``.
+        """
+        row: dict[str, UniversalAttributeValueTypeDef] = {
+            "customerId": text(customer_id),
+            "date": text(day.isoformat()),
+            "totalStorageBytesInput": number(usage.uploaded.total_bytes),
+            "totalStorageBytesOutput": number(usage.produced.total_bytes),
+            "totalStorageBytes": number(usage.total_bytes),
+            "fileCountInput": number(usage.uploaded.objects),
+            "fileCountOutput": number(usage.produced.objects),
+            "totalFileCount": number(usage.objects),
+            "billingMonth": text(str(BillingMonth(day.year, day.month))),
+            "billingStatus": text(BillingStatus.PENDING),
+            "calculatedAt": text(format_instant(measured_at)),
+            "ttl": number(epoch_seconds(kept_until(day, _KEPT_YEARS))),
+        }
+        if measured_at.astimezone(UTC).date() != day:
+            row["measuredOn"] = text(measured_at.astimezone(UTC).date().isoformat())
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=row,
+                ConditionExpression=expressions.DAILY_IS_OPEN,
+                ExpressionAttributeValues={":pending": text(BillingStatus.PENDING)},
+            )
+        except ClientError as error:
+            if condition_failed(error):
+                return False
+            raise
+        return True
+
+    def month(self, customer_id: str, month: BillingMonth) -> tuple[DailyRow, ...]:
+        """A customer's rows of a month by date: strongly consistent, paged to the end.
+
+        Raises:
+            MalformedRow: a row lacks its bytes or its date makes no sense; names the row.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=expressions.DAILY_OF_MONTH,
+            ExpressionAttributeNames=expressions.names_in(expressions.DAILY_OF_MONTH),
+            ExpressionAttributeValues={
+                ":customerId": text(customer_id),
+                ":first": text(month.first_day.isoformat()),
+                ":last": text(month.last_day.isoformat()),
+            },
+            ConsistentRead=True,
+        )
+        return tuple(
+            _read(row, f"{self._table} {customer_id}") for page in pages for row in page["Items"]
+        )
+
+    def customers(self, month: BillingMonth) -> Iterator[str]:
+        """Each customer with rows in a month once, from the index, paged to the end."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=MONTH_INDEX,
+            KeyConditionExpression=expressions.DAILY_CUSTOMERS_OF_MONTH,
+            ExpressionAttributeValues={":month": text(str(month))},
+            ProjectionExpression="customerId",
+        )
+        last = None
+        for page in pages:
+            for row in page["Items"]:
+                # The index is sorted by customer, so repeats follow one another.
+                customer = row["customerId"]["S"]
+                if customer != last:
+                    last = customer
+                    yield customer
+
+    def mark(self, customer_id: str, day: date, mark: Mark) -> bool:
+        """Let a row follow the ledger; returns False where it followed as far already."""
+        values: dict[str, UniversalAttributeValueTypeDef] = {
+            ":status": text(mark.status),
+            ":fence": number(mark.fence),
+        }
+        update = expressions.DAILY_MARK_WITHOUT_EVENT
+        if mark.event_id is not None and mark.sent_at is not None:
+            update = expressions.DAILY_MARK
+            values[":eventId"] = text(mark.event_id)
+            values[":sentAt"] = text(format_instant(mark.sent_at))
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={"customerId": text(customer_id), "date": text(day.isoformat())},
+                UpdateExpression=update,
+                ConditionExpression=expressions.DAILY_FOLLOWS,
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if condition_failed(error):
+                return False
+            raise
+        return True
+
+
+def kept_until(day: date, years: int) -> datetime:
+    """Midnight UTC of the same date ``years`` on; of 1 March for a 29 February without one."""
+    try:
+        later = day.replace(year=day.year + years)
+    except ValueError:
+        later = date(day.year + years, 3, 1)
+    return datetime.combine(later, time.min, tzinfo=UTC)
+
+
+def _read(row: ReadAttributes, table: str) -> DailyRow:
+    reader = RowReader(row, table)
+    written = reader.text("date")
+    reader = RowReader(row, f"{table} {written}")
+    try:
+        day = date.fromisoformat(written)
+    except ValueError:
+        raise MalformedRow(
+            f"{table}: {written!r} is no date; remove the row, then replay"
+        ) from None
+    total = reader.number("totalStorageBytes")
+    if total < 0:
+        raise MalformedRow(f"{table} {written}: totalStorageBytes is below zero; mend the row")
+    status = reader.text_or_none("billingStatus") or BillingStatus.PENDING
+    if status not in set(BillingStatus):
+        raise MalformedRow(f"{table} {written}: billingStatus {status!r} is unknown; mend the row")
+    return DailyRow(day, total, BillingStatus(status), reader.number_or_none("ledgerFence"))

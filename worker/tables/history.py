@@ -1,0 +1,178 @@
+"""The application's processing runs: ``siftbeam-processing-history``.
+
+We add to its rows, never overwrite them and never make one.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from producers.instant import NotAnInstant, from_epoch, parse_instant
+from worker import expressions
+from worker.tables.attributes import MalformedRow, RowReader, number, text
+from worker.tables.conditions import condition_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from worker.tables.attributes import ReadAttributes
+
+KEY = "processing-historyId"
+COMPLETED = frozenset({"completed", "success"})
+ENDED_UNBILLED = frozenset({"failed", "canceled", "cancelled"})
+_SEGMENTS = 4
+_MILLISECOND_STAMPS_FROM = 10**11
+_INSTANTS = ("completedAt", "updatedAt", "createdAt")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A processing run as the application wrote it.
+
+    Args:
+        run_id: the processing-history id.
+        customer_id: whose; None where the row does not say.
+        status: the application's word; None where the row does not say.
+        usage_bytes: what a client said the run used; None where the row does not say.
+    """
+
+    run_id: str
+    customer_id: str | None
+    status: str | None
+    usage_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedRun:
+    """A completed run, as a sweep finds it.
+
+    Args:
+        run_id: the processing-history id.
+        customer_id: whose; None where the row does not say.
+        completed_at: the latest instant that the row names; None where it names none.
+    """
+
+    run_id: str
+    customer_id: str | None
+    completed_at: datetime | None
+
+
+class HistoryTable:
+    """Reads runs, and notes on them what Stripe said.
+
+    Args:
+        dynamodb: the client.
+        table: the table's name.
+    """
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def find(self, run_id: str) -> Run | None:
+        """A run, by a strongly consistent read; None where there is no row.
+
+        Raises:
+            MalformedRow: ``usageAmountBytes`` is no whole number of bytes.
+        """
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={KEY: text(run_id)}, ConsistentRead=True
+        )
+        row = answer.get("Item")
+        if row is None:
+            return None
+        reader = RowReader(row, f"{self._table} {run_id}")
+        usage = reader.number_or_none("usageAmountBytes")
+        if usage is not None and usage < 0:
+            raise MalformedRow(f"{self._table} {run_id}: usageAmountBytes is below zero")
+        return Run(run_id, reader.text_or_none("customerId"), reader.text_or_none("status"), usage)
+
+    def note_error(self, run_id: str, fence: int, error: str) -> None:
+        """Write ``stripeMeterError``, unless the row followed the ledger further already."""
+        self._follow(run_id, fence, expressions.HISTORY_ERROR, error)
+
+    def clear_error(self, run_id: str, fence: int) -> None:
+        """Remove ``stripeMeterError``, unless the row followed the ledger further already."""
+        self._follow(run_id, fence, expressions.HISTORY_NO_ERROR, None)
+
+    def completed(self) -> Iterator[CompletedRun]:
+        """Every completed run, paged to the end, read in parallel segments."""
+        with ThreadPoolExecutor(_SEGMENTS, thread_name_prefix="sweep") as pool:
+            pages = [self._pages(segment) for segment in range(_SEGMENTS)]
+            while pages:
+                # One page of each segment at a time: memory stays bounded.
+                for segment, page in zip(list(pages), pool.map(_next, list(pages)), strict=True):
+                    if page is None:
+                        pages.remove(segment)
+                    else:
+                        yield from page
+
+    def _pages(self, segment: int) -> Iterator[list[CompletedRun]]:
+        paginator = self._dynamodb.get_paginator("scan")
+        for page in paginator.paginate(
+            TableName=self._table,
+            Segment=segment,
+            TotalSegments=_SEGMENTS,
+            FilterExpression=expressions.HISTORY_COMPLETED,
+            ProjectionExpression=expressions.HISTORY_FIELDS,
+            ExpressionAttributeNames=expressions.names_in(
+                expressions.HISTORY_COMPLETED, expressions.HISTORY_FIELDS
+            ),
+            ExpressionAttributeValues={
+                ":completed": text("completed"),
+                ":success": text("success"),
+            },
+        ):
+            yield [_completed(row) for row in page["Items"]]
+
+    def _follow(self, run_id: str, fence: int, update: str, error: str | None) -> None:
+        values = {":fence": number(fence)}
+        if error is not None:
+            values[":error"] = text(error)
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table,
+                Key={KEY: text(run_id)},
+                UpdateExpression=update,
+                ConditionExpression=expressions.HISTORY_FOLLOWS,
+                ExpressionAttributeNames=expressions.names_in(expressions.HISTORY_FOLLOWS),
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as failure:
+            if not condition_failed(failure):
+                raise
+
+
+def _next(pages: Iterator[list[CompletedRun]]) -> list[CompletedRun] | None:
+    return next(pages, None)
+
+
+def _completed(row: ReadAttributes) -> CompletedRun:
+    return CompletedRun(
+        run_id=row[KEY]["S"],
+        customer_id=row.get("customerId", {}).get("S"),
+        completed_at=next(
+            (found for name in _INSTANTS if (found := _instant(row, name)) is not None), None
+        ),
+    )
+
+
+def _instant(row: ReadAttributes, name: str) -> datetime | None:
+    """An instant as applications write them: ISO 8601, epoch seconds or epoch milliseconds."""
+    value = row.get(name, {})
+    try:
+        if "S" in value:
+            return parse_instant(value["S"])
+        if "N" in value:
+            stamp = int(value["N"].split(".")[0])
+            return from_epoch(stamp // 1000 if stamp >= _MILLISECOND_STAMPS_FROM else stamp)
+    except (NotAnInstant, ValueError, OverflowError):
+        return None
+    return None
