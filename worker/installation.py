@@ -33,6 +33,7 @@ from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
 from worker.stripe_api.customers import stripe_customer_ids
 from worker.stripe_api.meter_events import StripeMeterEvents
+from worker.stripe_api.summaries import StripeSummaries
 from worker.sweep import Sweep
 from worker.tables.customers import table_customer_ids
 from worker.tables.daily import DailyTable
@@ -107,6 +108,11 @@ class Installation:
             self.clients.secrets, self.settings.stripe_secret_id, self.settings.stripe_api_key
         )
         return StripeConnection(api_key, self.settings.stripe_api_base)
+
+    @cached_property
+    def summaries(self) -> StripeSummaries:
+        """What Stripe counted."""
+        return StripeSummaries(self.stripe)
 
     @cached_property
     def settlement(self) -> Settlement:

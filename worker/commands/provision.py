@@ -13,6 +13,8 @@ from worker.commands.opening import open_installation
 from worker.commands.printing import AsJson, console, print_json
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from worker.installation import Installation
 
 STACK = "siftbeam-data"
@@ -49,4 +51,16 @@ def deploy_data(installation: Installation) -> dict[str, str]:
             "StripeSecretName": settings.stripe_secret_id,
         },
     )
+    for table in (installation.tables.daily, installation.tables.monthly):
+        _ensure_ttl(installation.clients.dynamodb, table)
     return dict(outputs.values)
+
+
+def _ensure_ttl(dynamodb: DynamoDBClient, table: str) -> None:
+    """Switch on the expiry that the template declares, where an emulator passed over it."""
+    status = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
+    if status.get("TimeToLiveStatus") not in {"ENABLED", "ENABLING"}:
+        dynamodb.update_time_to_live(
+            TableName=table,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"},
+        )

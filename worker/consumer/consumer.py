@@ -127,7 +127,9 @@ class Consumer:
         self._deletions.start()
         for thread in (renewal, *threads):
             thread.start()
-        _log.info("consuming", action="consumer_started", queues=list(self._consumed))
+        _log.info(
+            "consuming", action="consumer_started", queues=[str(queue) for queue in self._consumed]
+        )
         try:
             self._watch([renewal, *threads])
             return self._finish(threads)

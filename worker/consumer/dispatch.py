@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producers import s3_events
+from producers import s3_events, scheduled_events
 from producers.messages import (
     BillCustomerMonth,
     FileProcessed,
@@ -106,6 +106,8 @@ class Dispatch:
 
     def _handle(self, received: ReceivedMessage) -> Outcome:
         content = parse_object(received.body)
+        if scheduled_events.is_scheduled_event(content):
+            return self._by_kind(scheduled_events.scheduled_tick(content), received)
         if not s3_events.is_s3_event(content):
             return self._by_kind(parse_message(received.body), received)
         files = s3_events.completions(content)

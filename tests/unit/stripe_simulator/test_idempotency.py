@@ -7,9 +7,7 @@ from infra.stripe_simulator import AcceptThen500, Delay, Rule, SettableClock, St
 from tests.unit.stripe_simulator.caller import Caller
 
 
-def test_a_repeat_is_replayed_and_has_no_effect(
-    caller: Caller, simulator: StripeSimulator
-) -> None:
+def test_a_repeat_is_replayed_and_has_no_effect(caller: Caller, simulator: StripeSimulator) -> None:
     first = caller.send(idempotency_key="k1")
     again = caller.send(idempotency_key="k1")
 
