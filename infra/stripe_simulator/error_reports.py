@@ -7,6 +7,7 @@ Sources:
     https://docs.stripe.com/api-v2-overview (v2 pages: `next_page_url`, `previous_page_url`)
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -153,27 +154,29 @@ class ErrorReports:
         if not 1 <= limit <= _LARGEST_PAGE:
             raise invalid(f"Invalid limit: {limit}. It can range between 1 and 100.", "limit")
         object_id = form.text("object_id")
+        bounds = _created_bounds(call)
         found = [
             report
             for report in reversed(self._reports)
             if call.now - report.created <= _KEPT
             and (not types or report.kind in types)
             and object_id in (None, report.meter)
-            and _created_fits(report.created, call)
+            and all(_FITS[name](report.created, bound.at) for name, bound in bounds.items())
         ]
         start = _page_start(found, form.text("page"))
-        rest = found[start + limit :]
-        kept: list[tuple[str, str]] = [("limit", str(limit))]
-        kept += [(f"types[{number}]", kind) for number, kind in enumerate(types)]
-        kept += [("object_id", object_id)] if object_id else []
-        for name, text in _created_filters(call).items():
-            kept.append((f"created[{name}]", text))
-        following = urlencode([*kept, ("page", rest[0].id)]) if rest else None
-        preceding = urlencode([*kept, ("page", found[max(0, start - limit)].id)]) if start else None
+        filters = [("limit", str(limit))]
+        filters += [(f"types[{number}]", kind) for number, kind in enumerate(types)]
+        filters += [("object_id", object_id)] if object_id else []
+        filters += [(f"created[{name}]", bound.text) for name, bound in bounds.items()]
+
+        def url(position: int) -> str:
+            return f"{call.path}?{urlencode([*filters, ('page', found[position].id)])}"
+
+        end = start + limit
         return {
-            "data": [report.json() for report in found[start : start + limit]],
-            "next_page_url": f"{call.path}?{following}" if following else None,
-            "previous_page_url": f"{call.path}?{preceding}" if preceding else None,
+            "data": [report.json() for report in found[start:end]],
+            "next_page_url": url(end) if end < len(found) else None,
+            "previous_page_url": url(max(0, start - limit)) if start else None,
         }
 
     def retrieve(self, call: Call) -> Json:
@@ -184,34 +187,38 @@ class ErrorReports:
         raise ApiError(404, f"No such event: '{call.args[0]}'", code="not_found")
 
 
-_CREATED = ("created_gt", "created_gte", "created_lt", "created_lte")
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    text: str
+    at: float
 
 
-def _created_filters(call: Call) -> dict[str, str]:
-    """`created[gte]` as the libraries send it, or `created_gte`."""
+_FITS: dict[str, Callable[[float, float], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_CREATED = tuple(f"created_{name}" for name in _FITS)
+
+
+def _created_bounds(call: Call) -> dict[str, _Bound]:
+    """`created[gte]`, as the libraries send it, or `created_gte`."""
     nested = call.form.section("created")
-    return {
-        name: text
-        for name in ("gt", "gte", "lt", "lte")
-        if (text := nested.text(name) or call.form.text(f"created_{name}"))
-    }
-
-
-def _created_fits(created: int, call: Call) -> bool:
-    for name, text in _created_filters(call).items():
+    nested.only(*_FITS)
+    bounds: dict[str, _Bound] = {}
+    for name in _FITS:
+        text = nested.text(name) or call.form.text(f"created_{name}")
+        if text is None:
+            continue
         try:
-            bound = datetime.fromisoformat(text).timestamp()
+            instant = datetime.fromisoformat(text)
         except ValueError:
-            raise invalid(f"Invalid timestamp: {text}", f"created[{name}]") from None
-        fits = {
-            "gt": created > bound,
-            "gte": created >= bound,
-            "lt": created < bound,
-            "lte": created <= bound,
-        }
-        if not fits[name]:
-            return False
-    return True
+            instant = None
+        if instant is None or instant.tzinfo is None:
+            raise invalid(f"Invalid timestamp: {text}; expected RFC 3339.", nested.name(name))
+        bounds[name] = _Bound(text, instant.timestamp())
+    return bounds
 
 
 def _page_start(found: Sequence[ErrorReport], token: str | None) -> int:

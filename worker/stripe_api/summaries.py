@@ -99,7 +99,7 @@ class StripeSummaries:
                 Fraction(0),
             )
         except stripe.InvalidRequestError as error:
-            if error.param == "customer" or error.code == "resource_missing":
+            if error.param == "customer":
                 return 0
             raise StripeUnavailable(f"Stripe's summaries: {describe(error)}") from None
         except stripe.StripeError as error:
