@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from producers.identity import check_customer_id
-from producers.messages import BillCustomerMonth, FileProcessed, SizeCustomer
+from producers.messages import BillCustomerMonth, FileProcessed, SizeCustomer, StripeEvent
 from producers.queues import Queue, QueueDirectory
 
 if TYPE_CHECKING:
@@ -48,6 +48,11 @@ class FanOut:
         self._outbox = outbox
         self._queues = queues
 
+    @property
+    def sends(self) -> bool:
+        """Whether messages are sent, or only counted."""
+        return self._outbox is not None
+
     def daily(self, customers: Iterable[str], day: date) -> FanOutCount:
         """Enqueue the sizing of every customer as the row of ``day`` (UTC)."""
         return self._per_customer(
@@ -69,6 +74,16 @@ class FanOut:
         """Enqueue outputs of processing runs."""
         count = FanOutCount()
         self._send(Queue.FILE_PROCESSED, (file.body() for file in files), count)
+        return count
+
+    def stripe_events(self, event_ids: Iterable[str]) -> FanOutCount:
+        """Enqueue Stripe's error reports."""
+        count = FanOutCount()
+        self._send(
+            Queue.STRIPE_EVENTS,
+            (StripeEvent(event_id=event_id).body() for event_id in event_ids),
+            count,
+        )
         return count
 
     def again(self, queue: Queue, bodies: Iterable[str]) -> FanOutCount:

@@ -110,12 +110,20 @@ class Tick(_Message):
     scheduled_time: Instant
 
 
-Message = SizeCustomer | BillCustomerMonth | FileProcessed | Tick
+class StripeEvent(_Message):
+    """Stripe reports events that it did not count."""
+
+    kind: Literal["stripe_event"] = "stripe_event"
+    event_id: str = Field(min_length=1)
+
+
+Message = SizeCustomer | BillCustomerMonth | FileProcessed | Tick | StripeEvent
 _MODELS: dict[str, TypeAdapter[Message]] = {
     "size_customer": TypeAdapter(SizeCustomer),
     "bill_customer_month": TypeAdapter(BillCustomerMonth),
     "file_processed": TypeAdapter(FileProcessed),
     "tick": TypeAdapter(Tick),
+    "stripe_event": TypeAdapter(StripeEvent),
 }
 
 

@@ -12,7 +12,8 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from producers.outbox import EnqueueFailed
-from worker.commands import enqueue
+from worker.commands import enqueue, local
+from worker.commands.demo import demo
 from worker.commands.printing import errors
 from worker.commands.provision import provision
 from worker.commands.resolve import resolve
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Metered storage billing: S3 usage to Stripe Billing Meters, exactly once.",
 )
+app.command("demo")(demo)
+app.add_typer(local.app, name="local")
 app.command("worker")(work)
 app.add_typer(enqueue.app, name="enqueue")
 app.command("resolve")(resolve)

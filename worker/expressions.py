@@ -53,9 +53,12 @@ LEDGER_UNKNOWN = (
     "SET #state = :state, fence = :fence, retries = :retries, "
     "nextAttemptAt = :nextAttemptAt, lastError = :lastError"
 )
-LEDGER_REJECTED = (
+LEDGER_STUCK = (
     "SET #state = :state, fence = :fence, lastError = :lastError REMOVE nextAttemptAt, openShard"
 )
+
+LEDGER_CLOSED = "SET #state = :state, fence = :fence REMOVE lastError, nextAttemptAt, openShard"
+LEDGER_LATER = "SET fence = :fence, nextAttemptAt = :nextAttemptAt"
 
 # The sparse index of what waits, by shard and due time.
 LEDGER_DUE = "openShard = :shard AND nextAttemptAt <= :now"
@@ -90,7 +93,7 @@ MONTHLY_FOLLOWS = (
 MONTHLY_IS_OPEN = "attribute_not_exists(customerId) OR billingStatus = :pending"
 # What is learned later about a month (a late row) is noted without moving the row.
 MONTHLY_NOTE = "SET notes = :notes"
-MONTHLY_FOLLOWED = "ledgerFence = :fence"
+MONTHLY_FOLLOWED = "ledgerFence <= :fence"
 
 # --- Processing history (the application's table: we add to its rows and never make one) --------
 

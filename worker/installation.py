@@ -18,20 +18,26 @@ from worker.consumer.backlog import Backlog
 from worker.consumer.backoff import Backoff
 from worker.consumer.consumer import Consumer, Pace
 from worker.consumer.dispatch import Dispatch, Handlers
+from worker.dead_letters.forecast import Forecaster
+from worker.dead_letters.office import DeadLetterOffice
+from worker.examination import Examination
 from worker.handlers.bill_month import BillMonthHandler
 from worker.handlers.file_processed import FileProcessedHandler
 from worker.handlers.size_customer import SizeCustomerHandler
+from worker.handlers.stripe_event import StripeEventHandler
 from worker.handlers.tick import TickHandler
 from worker.jobs import Jobs
+from worker.late_refusals import LateRefusals
 from worker.ledger.store import Ledger
 from worker.listing import S3Listing
 from worker.month_rows import MonthRows
 from worker.names import TableNames
 from worker.prefixes import Prefixes
-from worker.settlement import Settlement
+from worker.settlement import SendPolicy, Settlement
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
 from worker.stripe_api.customers import stripe_customer_ids
+from worker.stripe_api.error_reports import StripeErrorReports
 from worker.stripe_api.meter_events import StripeMeterEvents
 from worker.stripe_api.summaries import StripeSummaries
 from worker.sweep import Sweep
@@ -120,9 +126,11 @@ class Installation:
         return Settlement(
             ledger=self.ledger,
             events=StripeMeterEvents(self.stripe),
+            examination=self.examination,
             account=self.stripe.account,
             clock=self.clock,
             claim=timedelta(seconds=self.settings.claim_seconds),
+            policy=SendPolicy(self.settings.send, self.settings.bill_from),
             tokens=lambda: secrets.token_hex(8),
             jitter=random.random,
         )
@@ -131,6 +139,28 @@ class Installation:
     def month_rows(self) -> MonthRows:
         """Lets the usage rows follow the ledger."""
         return MonthRows(ledger=self.ledger, daily=self.daily, monthly=self.monthly)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterOffice:
+        """Every errand with dead letters."""
+        return DeadLetterOffice(
+            sqs=self.clients.sqs,
+            queues=self.queues,
+            forecaster=Forecaster(
+                ledger=self.ledger,
+                daily=self.daily,
+                monthly=self.monthly,
+                history=self.history,
+                listing=self.listing,
+                prefixes=self.prefixes,
+                clock=self.clock,
+                bucket=self.settings.bucket,
+                stamp=self.settings.event_timestamp,
+                bill_from=self.settings.bill_from,
+            ),
+            prefixes=self.prefixes,
+            clock=self.clock,
+        )
 
     def fan_out(self, *, dry_run: bool = False) -> FanOut:
         """Puts messages on queues, or only counts them."""
@@ -151,7 +181,25 @@ class Installation:
                 prefixes=self.prefixes,
                 bucket=self.settings.bucket,
             ),
+            examination=self.examination,
+            reports=self.error_reports,
+            clock=self.clock,
         )
+
+    @cached_property
+    def examination(self) -> Examination:
+        """Asks Stripe's summaries about facts."""
+        return Examination(
+            ledger=self.ledger,
+            summaries=self.summaries,
+            account=self.stripe.account,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def error_reports(self) -> StripeErrorReports:
+        """What Stripe took and did not count."""
+        return StripeErrorReports(self.stripe)
 
     def customer_ids(self) -> Iterator[str]:
         """Every customer's id, from the source that the settings name."""
@@ -193,6 +241,11 @@ class Installation:
                     event_name=settings.file_event_name,
                 ),
                 tick=TickHandler(jobs=self.jobs(), backlog=self.backlog, clock=self.clock),
+                stripe_event=StripeEventHandler(
+                    reports=self.error_reports,
+                    refusals=LateRefusals(self.ledger),
+                    jobs=self.jobs(),
+                ),
             )
         )
 

@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from producers.fan_out import FanOutCount
+import structlog
+
 from producers.queues import Queue
+from worker.errors import BillingError
 from worker.ledger.fact import FactKind
-from worker.ledger.item import OPEN
+from worker.ledger.rules import Settled, next_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date, datetime
 
     from producers.billing_month import BillingMonth
-    from producers.fan_out import FanOut
+    from producers.fan_out import FanOut, FanOutCount
+    from worker.clock import Clock
+    from worker.examination import Examination
+    from worker.ledger.item import LedgerItem
     from worker.ledger.store import Ledger
+    from worker.stripe_api.error_reports import ErrorReports
     from worker.sweep import Sweep
     from worker.tables.daily import DailyTable
 
+_log = structlog.get_logger()
 _CHUNK = 1000
+_REPORTS = "error-reports"
+_REPORTS_KEPT = timedelta(days=30)
+# Reports are made of what happened before; an hour again costs little and misses nothing.
+_REPORTS_OVERLAP = timedelta(hours=1)
 _QUEUE_OF = {FactKind.STORAGE: Queue.MONTHLY_BILLING, FactKind.FILE: Queue.FILE_PROCESSED}
+
+
+@dataclass(slots=True)
+class Resolved:
+    """What ``resolve`` came to.
+
+    Args:
+        enqueued: facts asked for again.
+        unconfirmed: facts that were sent and wait for Stripe's summaries.
+        confirmed: of these, shown by the summaries now.
+        reports: error reports put on their queue.
+        problems: why Stripe could not be asked, where it could not.
+    """
+
+    enqueued: int = 0
+    unconfirmed: int = 0
+    confirmed: int = 0
+    reports: int = 0
+    problems: list[str] = field(default_factory=list)
 
 
 class Jobs:
@@ -33,6 +66,9 @@ class Jobs:
         daily: knows which customers have rows in a month.
         ledger: knows what waits.
         sweep: finds completed runs that no fact bills.
+        examination: asks Stripe's summaries.
+        reports: Stripe's reports of what it did not count.
+        clock: the time.
     """
 
     def __init__(
@@ -43,12 +79,18 @@ class Jobs:
         daily: DailyTable,
         ledger: Ledger,
         sweep: Sweep,
+        examination: Examination,
+        reports: ErrorReports,
+        clock: Clock,
     ) -> None:
         self._fan_out = fan_out
         self._customers = customers
         self._daily = daily
         self._ledger = ledger
         self._sweep = sweep
+        self._examination = examination
+        self._reports = reports
+        self._clock = clock
 
     def daily(self, day: date, only: str | None = None) -> FanOutCount:
         """Enqueue the sizing of every customer, or of one, for a day (UTC)."""
@@ -59,15 +101,60 @@ class Jobs:
         customers = self._daily.customers(month) if only is None else (only,)
         return self._fan_out.monthly(customers, month)
 
-    def resolve(self, due_by: datetime | None) -> FanOutCount:
-        """Enqueue again the facts that wait: those due by an instant, or all."""
-        counts = FanOutCount()
-        waits = (item for item in self._ledger.waiting(due_by) if item.state in OPEN)
+    def resolve(self, due_by: datetime | None) -> Resolved:
+        """Ask again for the facts that wait (those due by an instant, or all), and ask Stripe.
+
+        What waits to be sent is enqueued first, so that Stripe's other endpoints being down stops
+        nothing. In a dry run the count alone is made.
+        """
+        now = self._clock.now()
+        resolved = Resolved()
+        sent: list[LedgerItem] = []
+        waits = self._ledger.waiting(due_by)
         while chunk := list(itertools.islice(waits, _CHUNK)):
-            for kind, queue in _QUEUE_OF.items():
-                origins = [item.fact.origin for item in chunk if item.fact.kind is kind]
-                counts.sent += self._fan_out.again(queue, origins).sent
-        return counts
+            unconfirmed = [item for item in chunk if isinstance(next_step(item, now), Settled)]
+            sent += unconfirmed
+            resolved.enqueued += self.ask_again(
+                [item for item in chunk if not isinstance(next_step(item, now), Settled)]
+            )
+        resolved.unconfirmed = len(sent)
+        if self._fan_out.sends:
+            self._ask_stripe(sent, resolved)
+        return resolved
+
+    def ask_again(self, items: Sequence[LedgerItem]) -> int:
+        """Enqueue the messages that facts came from; returns how many."""
+        sent = 0
+        for kind, queue in _QUEUE_OF.items():
+            origins = [item.fact.origin for item in items if item.fact.kind is kind]
+            if origins:
+                sent += self._fan_out.again(queue, origins).sent
+        return sent
+
+    def _ask_stripe(self, sent: Sequence[LedgerItem], resolved: Resolved) -> None:
+        """Fetch reports of refusals, then ask the summaries: a report tells more than a sum."""
+        with self._tolerating(resolved):
+            resolved.reports = self._enqueue_reports()
+        with self._tolerating(resolved):
+            resolved.confirmed = self._examination.confirm(sent).confirmed
+
+    @contextmanager
+    def _tolerating(self, resolved: Resolved) -> Iterator[None]:
+        """Let one question to Stripe fail without the others; the next tick asks again."""
+        try:
+            yield
+        except BillingError as error:
+            _log.warning("Stripe could not be asked", action="resolve_incomplete", error=str(error))
+            resolved.problems.append(str(error))
+
+    def _enqueue_reports(self) -> int:
+        now = self._clock.now()
+        cursor = self._ledger.cursor(_REPORTS)
+        since = now - _REPORTS_KEPT if cursor is None else cursor - _REPORTS_OVERLAP
+        # Stripe lists the newest first; the cursor moves only when all of them are on the queue.
+        sent = self._fan_out.stripe_events(report.id for report in self._reports.since(since)).sent
+        self._ledger.move_cursor(_REPORTS, now)
+        return sent
 
     def sweep(self, since: datetime) -> FanOutCount:
         """Enqueue the runs that completed since an instant and that no fact bills."""

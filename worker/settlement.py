@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+import structlog
 
 from worker.errors import Permanent
 from worker.ledger.answer import Answer, Door, TurnedAway
@@ -17,19 +20,22 @@ from worker.ledger.rules import (
     claimed,
     first_item,
     next_step,
+    postponed,
     skipped_item,
 )
 from worker.outcome import DeadLetter, Done, Outcome, Retry
+from worker.stripe_api.connection import StripeUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from worker.clock import Clock
+    from worker.examination import Examination
     from worker.ledger.fact import Fact, StripeAccount
     from worker.ledger.store import Ledger
     from worker.stripe_api.meter_events import MeterEvents
 
+_log = structlog.get_logger()
 # A longer wait is the ledger's: the message is deleted and `resolve` asks again.
 LONGEST_HELD = timedelta(minutes=15)
 _LONGEST_PAUSE_BEFORE_CALL = timedelta(seconds=60)
@@ -39,15 +45,37 @@ class OtherAccount(Permanent):
     """The fact belongs to another Stripe account, or to the other mode, than the key."""
 
 
+@dataclass(frozen=True, slots=True)
+class SendPolicy:
+    """What is sent at all.
+
+    Args:
+        mode: ``on``; ``shadow`` records and sends nothing; ``verify`` asks Stripe's summaries
+            before every first call, as after the ledger was restored to an earlier point.
+        bill_from: facts stamped before it are not billed; None bills all.
+    """
+
+    mode: Literal["on", "shadow", "verify"] = "on"
+    bill_from: datetime | None = None
+
+    def skips(self, stamped_at: datetime) -> str | None:
+        """Why a new fact with this stamp is not to be billed; None where it is."""
+        if self.bill_from is not None and stamped_at < self.bill_from:
+            return f"stamped before BILL_FROM {self.bill_from:%Y-%m-%dT%H:%M:%SZ}"
+        return "SEND=shadow: recorded, not sent" if self.mode == "shadow" else None
+
+
 class Settlement:
     """Freezes facts and makes the attempts that the rules allow.
 
     Args:
         ledger: where facts stand.
         events: sends them.
+        examination: asks about facts that may not be sent again.
         account: says whose key is in use.
         clock: the time.
         claim: how long a claim holds.
+        policy: what is sent at all.
         tokens: a new random token per call, for fresh idempotency keys.
         jitter: a random number from 0 to 1 per back-off.
     """
@@ -57,19 +85,27 @@ class Settlement:
         *,
         ledger: Ledger,
         events: MeterEvents,
+        examination: Examination,
         account: Callable[[], StripeAccount],
         clock: Clock,
         claim: timedelta,
+        policy: SendPolicy,
         tokens: Callable[[], str],
         jitter: Callable[[], float],
     ) -> None:
         self._ledger = ledger
         self._events = events
+        self._examination = examination
         self._account = account
         self._clock = clock
         self._claim = claim
+        self._policy = policy
         self._tokens = tokens
         self._jitter = jitter
+
+    def skips(self, stamped_at: datetime) -> bool:
+        """Whether a new fact with this stamp would be recorded only."""
+        return self._policy.skips(stamped_at) is not None
 
     def find(self, key: str) -> LedgerItem | None:
         """The ledger's item of a fact, if there is one."""
@@ -80,7 +116,13 @@ class Settlement:
         return self._account()
 
     def freeze(self, fact: Fact) -> LedgerItem:
-        """Write a new fact, or find the one that was frozen before."""
+        """Write a new fact, or find the one that was frozen before.
+
+        In shadow, or before the instant from which is billed, it is written as skipped.
+        """
+        reason = self._policy.skips(fact.stamped_at)
+        if reason is not None:
+            return self.skip(fact, reason)
         return self._ledger.freeze(first_item(fact, self._clock.now()))
 
     def skip(self, fact: Fact, reason: str) -> LedgerItem:
@@ -95,7 +137,8 @@ class Settlement:
             LostRace: another worker moved the item meanwhile.
         """
         now = self._clock.now()
-        if not isinstance(next_step(item, now), Attempt):
+        step = next_step(item, now)
+        if not isinstance(step, (Attempt, Overdue)):
             return item
         if item.fact.account.contradicts(self._account()):
             raise OtherAccount(
@@ -103,10 +146,31 @@ class Settlement:
                 f"key in use is of {_name(self._account())}; put that account's key back, then "
                 "replay"
             )
+        if isinstance(step, Overdue):
+            return self._decide(item)
+        if self._policy.mode == "shadow":
+            return self._ledger.decide(item, postponed(item, now))
+        if self._policy.mode == "verify" and item.attempts == 0:
+            found = self._examination.verify(item)
+            if found is not None:
+                return found
         claimed_at = self._clock.monotonic()
         held = self._ledger.claim(item, claimed(item, now, self._claim))
         answer = self._call(held, claimed_at)
         return self._ledger.record(held, answered(held, answer, self._clock.now(), self._jitter()))
+
+    def _decide(self, item: LedgerItem) -> LedgerItem:
+        """Ask the summaries; where they cannot be had, the fact goes on waiting in the ledger."""
+        try:
+            return self._examination.decide(item)
+        except StripeUnavailable as error:
+            _log.warning(
+                "Stripe's summaries cannot be had; asking again later",
+                action="decision_postponed",
+                fact=item.fact.key,
+                error=str(error),
+            )
+            return item
 
     def _call(self, held: LedgerItem, claimed_at: float) -> Answer:
         passed = timedelta(seconds=self._clock.monotonic() - claimed_at)
@@ -128,7 +192,7 @@ def outcome_of(item: LedgerItem, now: datetime) -> Outcome:
     if isinstance(step, Busy):
         return Retry("another worker holds the claim", _seconds(step.until - now), limited=False)
     if isinstance(step, Overdue):
-        return Done("waits in the ledger: its fate is open and it is too late to send it again")
+        return Done(f"{item.state}, waits in the ledger for Stripe's summaries")
     if isinstance(step, Stuck) or not isinstance(step, Attempt):
         return Done(str(item.state))
     wait = (item.next_attempt_at or now) - now

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.commands.opening import open_installation
-from worker.commands.printing import AsJson, console, print_json
+from worker.commands.printing import AsJson, console, errors, print_json
 
 
 def resolve(
@@ -18,9 +18,26 @@ def resolve(
     """Enqueue again the facts whose next attempt is due: the hourly tick's job, by hand."""
     installation = open_installation()
     due_by = None if every else installation.clock.now()
-    count = installation.jobs(dry_run=dry_run).resolve(due_by)
+    resolved = installation.jobs(dry_run=dry_run).resolve(due_by)
     if as_json:
-        print_json({"messages": count.sent, "dryRun": dry_run})
+        print_json(
+            {
+                "dryRun": dry_run,
+                "messages": resolved.enqueued,
+                "unconfirmed": resolved.unconfirmed,
+                "confirmed": resolved.confirmed,
+                "reports": resolved.reports,
+                "problems": list(resolved.problems),
+            }
+        )
     else:
         verb = "would be enqueued" if dry_run else "enqueued"
-        console.print(f"{count.sent:,} waiting facts {verb}")
+        console.print(f"{resolved.enqueued:,} waiting facts {verb}")
+        console.print(f"{resolved.unconfirmed:,} sent facts wait for Stripe's summaries")
+        if not dry_run:
+            console.print(
+                f"{resolved.confirmed:,} of them confirmed now; "
+                f"{resolved.reports:,} reports of refusals"
+            )
+        for problem in resolved.problems:
+            errors.print(f"Stripe could not be asked, the next time asks again: {problem}")

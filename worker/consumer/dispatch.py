@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producers import s3_events, scheduled_events
+from producers import s3_events, scheduled_events, stripe_events
 from producers.messages import (
     BillCustomerMonth,
     FileProcessed,
     Message,
     SizeCustomer,
+    StripeEvent,
     Tick,
     UnreadableMessage,
     parse_message,
@@ -59,6 +60,14 @@ class BillsFiles(Protocol):
         ...
 
 
+class NotesRefusals(Protocol):
+    """Takes ``stripe_event``."""
+
+    def handle(self, message: StripeEvent) -> Outcome:
+        """Handle one."""
+        ...
+
+
 class RunsTicks(Protocol):
     """Takes ``tick``."""
 
@@ -75,6 +84,7 @@ class Handlers:
     bill_month: BillsMonths
     file_processed: BillsFiles
     tick: RunsTicks
+    stripe_event: NotesRefusals
 
 
 class Dispatch:
@@ -108,6 +118,13 @@ class Dispatch:
         content = parse_object(received.body)
         if scheduled_events.is_scheduled_event(content):
             return self._by_kind(scheduled_events.scheduled_tick(content), received)
+        if stripe_events.is_stripe_event(content):
+            event = stripe_events.stripe_event(content)
+            return (
+                Done("a Stripe event of another type")
+                if event is None
+                else self._by_kind(event, received)
+            )
         if not s3_events.is_s3_event(content):
             return self._by_kind(parse_message(received.body), received)
         files = s3_events.completions(content)
@@ -127,6 +144,8 @@ class Dispatch:
                 return self._handlers.file_processed.handle(message, received)
             case Tick():
                 return self._handlers.tick.handle(message, received)
+            case StripeEvent():
+                return self._handlers.stripe_event.handle(message)
 
 
 def _limit(outcome: Outcome, receive_count: int) -> Outcome:

@@ -113,8 +113,11 @@ class BillMonthHandler:
                 f"{customer} has no daily row in {month}; check the customer id, or enqueue the "
                 "days with `enqueue daily --date`"
             )
+        stamped_at = month.closing_stamp if self._stamp == "month_end" else self._clock.now()
         standing = self._monthly.standing(customer, month)
-        if standing is not None and standing.billing_status == BillingStatus.BILLED:
+        billed = standing is not None and standing.billing_status == BillingStatus.BILLED
+        # In shadow another system bills, and its rows say so.
+        if standing is not None and billed and not self._settlement.skips(stamped_at):
             raise BilledElsewhere(
                 f"the monthly row of {customer} {month} says billed (event "
                 f"{standing.event_id or 'unknown'}), but the ledger has no such fact; restore the "
@@ -128,9 +131,7 @@ class BillMonthHandler:
             subject=str(month),
             event_name=self._event_name,
             value=figures.average,
-            stamped_at=(
-                month.closing_stamp if self._stamp == "month_end" else self._clock.now()
-            ).replace(microsecond=0),
+            stamped_at=stamped_at.replace(microsecond=0),
             account=self._settlement.account(),
             origin=message.body(),
             basis=StorageBasis(

@@ -53,7 +53,8 @@ class TickHandler:
                     return self._wait(received)
                 count = self._jobs.monthly(BillingMonth.ended_before(at))
             case Job.RESOLVE:
-                count = self._jobs.resolve(due_by=self._clock.now())
+                resolved = self._jobs.resolve(due_by=self._clock.now())
+                return Done(f"resolve: {resolved}")
             case Job.SWEEP:
                 count = self._jobs.sweep(at - SWEEP_BACK)
             case Job.RECONCILE:

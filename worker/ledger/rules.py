@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from worker.ledger.answer import Accepted, Answer, Door, TurnedAway, Unclear
 from worker.ledger.item import COUNTED, STUCK, LedgerItem, State
+from worker.ledger.presence import Presence
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 RESEND_WINDOW = timedelta(hours=23)
 CONFIRM_AFTER = timedelta(hours=1)
+CONFIRM_WITHIN = timedelta(hours=48)
+DECIDE_WITHIN = RESEND_WINDOW + timedelta(hours=24)
+# A request lands within half an hour or never, and its identifier is forgotten a day later.
+ABSENT_AFTER_CLAIM = timedelta(hours=24)
+POSTPONED_BY = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(hours=1)
 _DOUBLINGS = 11
@@ -40,7 +46,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """Its fate is open and it is too late to ask by sending: only the summaries can tell."""
+    """Only the summaries can tell: too late to send again, or not confirmed in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,8 @@ def skipped_item(fact: Fact, reason: str, now: datetime) -> LedgerItem:
 
 def next_step(item: LedgerItem, now: datetime) -> Step:
     """What may be done with an item now."""
+    if item.state is State.SENT and now >= confirm_by(item):
+        return Overdue()
     if item.state in COUNTED or item.state is State.SKIPPED:
         return Settled()
     if item.state in STUCK:
@@ -156,6 +164,79 @@ def answered(held: LedgerItem, answer: Answer, now: datetime, jitter: float) -> 
                 next_attempt_at=now + pause(held.retries, jitter),
                 last_error=reason,
             )
+
+
+def confirm_by(item: LedgerItem) -> datetime:
+    """By when the summaries have to show a fact that was sent."""
+    return (item.sent_at or item.created_at) + CONFIRM_WITHIN
+
+
+def examined(item: LedgerItem, presence: Presence, now: datetime) -> LedgerItem:
+    """The item after the summaries were asked about it.
+
+    Takes a ``sent`` item, or one whose fate is open and that may not be sent again. The machine
+    never starts another generation: what stays undecided is a person's.
+    """
+    moved = replace(item, fence=item.fence + 1)
+    present = presence is Presence.PRESENT
+    if item.state is State.SENT:
+        if present:
+            return replace(moved, state=State.CONFIRMED, next_attempt_at=None, last_error=None)
+        deadline = confirm_by(item)
+        reason = "Stripe took it 48 hours ago and its summaries still do not show it"
+    else:
+        if present:
+            return replace(
+                moved,
+                state=State.SENT,
+                sent_at=now,
+                next_attempt_at=now + CONFIRM_AFTER,
+                last_error=None,
+            )
+        deadline = (item.first_attempt_at or item.created_at) + DECIDE_WITHIN
+        reason = (
+            f"its fate is open since {item.first_attempt_at:%Y-%m-%d %H:%M} UTC and Stripe's "
+            f"summaries do not show it ({item.last_error})"
+        )
+    if now >= deadline:
+        return replace(moved, state=State.MANUAL, next_attempt_at=None, last_error=reason)
+    waited = now - (deadline - DECIDE_WITHIN)
+    return replace(moved, next_attempt_at=min(now + max(waited / 4, CONFIRM_AFTER), deadline))
+
+
+def refused(item: LedgerItem, reason: str) -> LedgerItem:
+    """The item after Stripe reported, at whatever time, that it did not count the event."""
+    return replace(
+        item,
+        state=State.REFUSED,
+        fence=item.fence + 1,
+        next_attempt_at=None,
+        last_error=reason,
+    )
+
+
+def found_by_summaries(item: LedgerItem, now: datetime) -> LedgerItem:
+    """The item of a fact that Stripe has although this ledger never sent it."""
+    return replace(
+        item,
+        state=State.SENT,
+        fence=item.fence + 1,
+        sent_at=now,
+        next_attempt_at=now + CONFIRM_AFTER,
+        last_error=None,
+    )
+
+
+def postponed(item: LedgerItem, now: datetime) -> LedgerItem:
+    """The item of a fact that is not to be sent now, though it may be."""
+    return replace(item, fence=item.fence + 1, next_attempt_at=now + POSTPONED_BY)
+
+
+def left_to_a_person(item: LedgerItem, reason: str) -> LedgerItem:
+    """The item after the machine found that it may not decide."""
+    return replace(
+        item, state=State.MANUAL, fence=item.fence + 1, next_attempt_at=None, last_error=reason
+    )
 
 
 def pause(retries: int, jitter: float) -> timedelta:

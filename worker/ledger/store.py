@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
-from producers.instant import epoch_seconds
+from producers.instant import epoch_seconds, from_epoch
 from worker import expressions
 from worker.errors import Temporary
-from worker.ledger.codec import OPEN_SHARDS, decode_item, encode_item
+from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item
 from worker.ledger.item import LedgerItem, State
 from worker.tables.attributes import number, text
 from worker.tables.conditions import condition_failed
@@ -21,15 +21,23 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
+    from worker.ledger.fact import FactKind
     from worker.tables.attributes import ReadAttributes
 
 _OUTCOMES = {
     State.SENT: expressions.LEDGER_SENT,
     State.PLANNED: expressions.LEDGER_PLANNED_AGAIN,
     State.UNKNOWN: expressions.LEDGER_UNKNOWN,
-    State.REJECTED: expressions.LEDGER_REJECTED,
+    State.REJECTED: expressions.LEDGER_STUCK,
+}
+_DECISIONS = {
+    State.SENT: expressions.LEDGER_SENT,
+    State.CONFIRMED: expressions.LEDGER_CLOSED,
+    State.MANUAL: expressions.LEDGER_STUCK,
+    State.REFUSED: expressions.LEDGER_STUCK,
 }
 OPEN_INDEX = "open-nextAttemptAt-index"
+CUSTOMER_INDEX = "customerEvent-timestamp-index"
 
 
 class LostRace(Temporary):
@@ -133,6 +141,53 @@ class Ledger:
                 raise LostRace(f"{held.fact.key}: the claim ran out and another worker took over")
         return wanted
 
+    def decide(self, seen: LedgerItem, wanted: LedgerItem) -> LedgerItem:
+        """Move an item that nobody holds a claim on, if it still is as it was seen.
+
+        Raises:
+            LostRace: it was moved meanwhile, otherwise than wanted.
+        """
+        update = (
+            expressions.LEDGER_LATER if wanted.state is seen.state else _DECISIONS[wanted.state]
+        )
+        standing = self._move(
+            seen,
+            wanted,
+            update=update,
+            condition=expressions.LEDGER_AS_READ,
+            extra={
+                ":seenState": text(seen.state),
+                ":generation": number(seen.generation),
+            },
+        )
+        if standing is not None:
+            there = decode_item(standing)
+            if (there.fence, there.state) != (wanted.fence, wanted.state):
+                raise LostRace(f"{seen.fact.key}: it was moved meanwhile")
+        return wanted
+
+    def stamped_between(
+        self, customer_id: str, kind: FactKind, start: datetime, end: datetime
+    ) -> Iterator[LedgerItem]:
+        """A customer's items of one kind, stamped from ``start`` to before ``end``.
+
+        By timestamp, paged to the end. The index lags the table by moments.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=CUSTOMER_INDEX,
+            KeyConditionExpression=expressions.LEDGER_OF_CUSTOMER,
+            ExpressionAttributeNames=expressions.names_in(expressions.LEDGER_OF_CUSTOMER),
+            ExpressionAttributeValues={
+                ":customerEvent": text(customer_event(customer_id, kind)),
+                ":first": number(epoch_seconds(start)),
+                ":last": number(epoch_seconds(end) - 1),
+            },
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield decode_item(item)
+
     def waiting(self, due_by: datetime | None) -> Iterator[LedgerItem]:
         """The open items that are due by an instant, or all of them; paged to the end.
 
@@ -153,6 +208,21 @@ class Ledger:
             for page in pages:
                 for item in page["Items"]:
                     yield decode_item(item)
+
+    def cursor(self, name: str) -> datetime | None:
+        """Where a reader of Stripe's events has got to; None where it never began."""
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={"fact": text(_cursor_key(name))}, ConsistentRead=True
+        )
+        at = answer.get("Item", {}).get("at")
+        return None if at is None else from_epoch(int(at["N"]))
+
+    def move_cursor(self, name: str, at: datetime) -> None:
+        """Remember where a reader of Stripe's events has got to."""
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={"fact": text(_cursor_key(name)), "at": number(epoch_seconds(at))},
+        )
 
     def _move(
         self,
@@ -192,6 +262,11 @@ class Ledger:
         if there is None:
             raise LostRace(f"{key}: the ledger item is gone")
         return there
+
+
+def _cursor_key(name: str) -> str:
+    """Cursors live beside the facts, under keys that no fact has."""
+    return f"cursor#{name}"
 
 
 def _values(update: str, item: LedgerItem) -> dict[str, UniversalAttributeValueTypeDef]:
