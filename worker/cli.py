@@ -12,10 +12,14 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from producers.outbox import EnqueueFailed
-from worker.commands import enqueue, local
+from worker.commands import dlq, enqueue, local
 from worker.commands.demo import demo
+from worker.commands.doctor import doctor
+from worker.commands.preview import preview
 from worker.commands.printing import errors
 from worker.commands.provision import provision
+from worker.commands.reconcile import reconcile
+from worker.commands.resend import resend
 from worker.commands.resolve import resolve
 from worker.commands.work import work
 from worker.errors import BillingError
@@ -34,7 +38,12 @@ app.command("demo")(demo)
 app.add_typer(local.app, name="local")
 app.command("worker")(work)
 app.add_typer(enqueue.app, name="enqueue")
+app.add_typer(dlq.app, name="dlq")
+app.command("preview")(preview)
+app.command("reconcile")(reconcile)
+app.command("doctor")(doctor)
 app.command("resolve")(resolve)
+app.command("resend")(resend)
 app.command("provision")(provision)
 
 

@@ -58,6 +58,12 @@ LEDGER_STUCK = (
 )
 
 LEDGER_CLOSED = "SET #state = :state, fence = :fence REMOVE lastError, nextAttemptAt, openShard"
+# A person starts the next generation, under the next identifier.
+LEDGER_RESENT = (
+    "SET #state = :state, fence = :fence, generation = :nextGeneration, identifier = :identifier, "
+    "attempts = :attempts, nextAttemptAt = :nextAttemptAt, openShard = :openShard "
+    "REMOVE claimUntil, claimedBy, firstAttemptAt, sentAt, lastError"
+)
 LEDGER_LATER = "SET fence = :fence, nextAttemptAt = :nextAttemptAt"
 
 # The sparse index of what waits, by shard and due time.
@@ -104,3 +110,9 @@ HISTORY_FOLLOWS = (
 )
 HISTORY_ERROR = "SET stripeMeterError = :error, ledgerFence = :fence"
 HISTORY_NO_ERROR = "SET ledgerFence = :fence REMOVE stripeMeterError"
+
+# --- The doctor -------------------------------------------------------------------------------
+
+# Daily rows of months that have ended and that nothing has billed, by the index on status and date.
+DAILY_OPEN_BEFORE = "billingStatus = :pending AND #date < :date"
+DAILY_OPEN_FIELDS = "customerId, #date"

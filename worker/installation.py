@@ -28,15 +28,19 @@ from worker.handlers.stripe_event import StripeEventHandler
 from worker.handlers.tick import TickHandler
 from worker.jobs import Jobs
 from worker.late_refusals import LateRefusals
+from worker.ledger.fact import FactKind
 from worker.ledger.store import Ledger
 from worker.listing import S3Listing
 from worker.month_rows import MonthRows
 from worker.names import TableNames
 from worker.prefixes import Prefixes
+from worker.preview import Preview
+from worker.reconciliation import Reconciliation
+from worker.resending import Resending
 from worker.settlement import SendPolicy, Settlement
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
-from worker.stripe_api.customers import stripe_customer_ids
+from worker.stripe_api.customers import customer_problem, stripe_customer_ids
 from worker.stripe_api.error_reports import StripeErrorReports
 from worker.stripe_api.meter_events import StripeMeterEvents
 from worker.stripe_api.summaries import StripeSummaries
@@ -162,6 +166,27 @@ class Installation:
             clock=self.clock,
         )
 
+    @cached_property
+    def preview(self) -> Preview:
+        """What months come to."""
+        return Preview(daily=self.daily, ledger=self.ledger, clock=self.clock)
+
+    @cached_property
+    def reconciliation(self) -> Reconciliation:
+        """The ledger against Stripe."""
+        return Reconciliation(
+            ledger=self.ledger,
+            summaries=self.summaries,
+            account=self.stripe.account,
+            customers=self.customer_ids,
+            daily=self.daily,
+            event_names={
+                FactKind.STORAGE: self.settings.storage_event_name,
+                FactKind.FILE: self.settings.file_event_name,
+            },
+            clock=self.clock,
+        )
+
     def fan_out(self, *, dry_run: bool = False) -> FanOut:
         """Puts messages on queues, or only counts them."""
         outbox = None if dry_run else Outbox(self.clients.sqs, sleep=self.clock.sleep)
@@ -193,6 +218,18 @@ class Installation:
             ledger=self.ledger,
             summaries=self.summaries,
             account=self.stripe.account,
+            clock=self.clock,
+        )
+
+    @property
+    def resending(self) -> Resending:
+        """Starts the next generation of a fact."""
+        return Resending(
+            ledger=self.ledger,
+            examination=self.examination,
+            account=self.stripe.account,
+            customer_problem=lambda customer: customer_problem(self.stripe, customer),
+            jobs=self.jobs(),
             clock=self.clock,
         )
 

@@ -134,9 +134,7 @@ class Preview:
         """Each customer with daily rows in a month, once."""
         return self._daily.customers(month)
 
-    def of_month(
-        self, month: BillingMonth, customers: Iterable[str]
-    ) -> Iterator[CustomerPreview]:
+    def of_month(self, month: BillingMonth, customers: Iterable[str]) -> Iterator[CustomerPreview]:
         """Each of these customers' month, in their order; a stream, however many they are."""
         return worked_through(
             customers, lambda customer: self.of_customer(customer, month), threads=_THREADS
@@ -160,9 +158,7 @@ class Preview:
         return CustomerPreview(
             customer_id,
             figures=figures,
-            missing=tuple(
-                day for day in month.days if day < today and day not in recorded
-            ),
+            missing=tuple(day for day in month.days if day < today and day not in recorded),
             frozen=frozen,
             files=files,
             storage_dollars=PRICES[FactKind.STORAGE].line(_billed_bytes(figures, frozen)),

@@ -12,7 +12,7 @@ from producers.identity import check_customer_id
 from worker.call_rate import CallRate
 from worker.crew import worked_through
 from worker.errors import BillingError
-from worker.ledger.item import OPEN, STUCK, LedgerItem
+from worker.ledger.item import OPEN, STUCK, LedgerItem, State
 from worker.stripe_api.connection import StripeUnavailable
 
 if TYPE_CHECKING:
@@ -188,7 +188,11 @@ class Reconciliation:
             ledger_bytes=sum(item.fact.value for item in counted),
             stripe_bytes=answer.counted,
             waiting=tuple(item for item in ours if item.state in OPEN | STUCK),
-            recent=sum(1 for item in counted if item.sent_at and item.sent_at > lately),
+            recent=sum(
+                1
+                for item in counted
+                if item.state is State.SENT and item.sent_at is not None and item.sent_at > lately
+            ),
             other_account=others,
             problem=answer.problem,
         )

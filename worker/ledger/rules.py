@@ -227,6 +227,48 @@ def found_by_summaries(item: LedgerItem, now: datetime) -> LedgerItem:
     )
 
 
+def why_not_resend(item: LedgerItem, presence: Presence, now: datetime) -> str | None:
+    """Why a person may not start the next generation of a fact; None where they may.
+
+    Either nothing was ever taken (refused at the door or by a report on the only attempt), or a day
+    has passed since the last claim ran out and the summaries account for the fact's minute exactly
+    without it. Then a new identifier cannot bill it twice.
+    """
+    if item.state not in STUCK:
+        return f"it is {item.state}; only rejected, refused and manual facts can be sent anew"
+    if item.claim_until is not None and now < item.claim_until:
+        return f"a claim on it runs until {item.claim_until:%Y-%m-%d %H:%M:%S} UTC"
+    if item.state is not State.MANUAL and item.attempts <= 1:
+        return None
+    absent_from = (item.claim_until or item.created_at) + ABSENT_AFTER_CLAIM
+    if now < absent_from:
+        return f"its fate is certain only from {absent_from:%Y-%m-%d %H:%M} UTC on; wait until then"
+    if presence is Presence.PRESENT:
+        return "Stripe's summaries show it: it is billed"
+    if presence is Presence.UNDECIDED:
+        return (
+            "Stripe's summaries of its minute are not explained exactly without it; confirm or "
+            "settle the other facts of that minute first"
+        )
+    return None
+
+
+def resent(item: LedgerItem, now: datetime) -> LedgerItem:
+    """The item as the next generation begins."""
+    return replace(
+        item,
+        state=State.PLANNED,
+        generation=item.generation + 1,
+        fence=item.fence + 1,
+        attempts=0,
+        claim_until=None,
+        first_attempt_at=None,
+        next_attempt_at=now,
+        sent_at=None,
+        last_error=None,
+    )
+
+
 def postponed(item: LedgerItem, now: datetime) -> LedgerItem:
     """The item of a fact that is not to be sent now, though it may be."""
     return replace(item, fence=item.fence + 1, next_attempt_at=now + POSTPONED_BY)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from producers.instant import epoch_seconds, from_epoch
 from worker import expressions
 from worker.errors import Temporary
-from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item
+from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item, open_shard
 from worker.ledger.item import LedgerItem, State
 from worker.tables.attributes import number, text
 from worker.tables.conditions import condition_failed
@@ -147,9 +147,12 @@ class Ledger:
         Raises:
             LostRace: it was moved meanwhile, otherwise than wanted.
         """
-        update = (
-            expressions.LEDGER_LATER if wanted.state is seen.state else _DECISIONS[wanted.state]
-        )
+        if wanted.generation != seen.generation:
+            update = expressions.LEDGER_RESENT
+        elif wanted.state is seen.state:
+            update = expressions.LEDGER_LATER
+        else:
+            update = _DECISIONS[wanted.state]
         standing = self._move(
             seen,
             wanted,
@@ -281,6 +284,9 @@ def _values(update: str, item: LedgerItem) -> dict[str, UniversalAttributeValueT
         ":nextAttemptAt": item.next_attempt_at,
         ":sentAt": item.sent_at,
         ":lastError": item.last_error,
+        ":nextGeneration": item.generation,
+        ":identifier": item.identifier,
+        ":openShard": open_shard(item.fact.key),
     }
     words = set(update.replace(",", " ").split())
     return {name: _attribute(value) for name, value in every.items() if name in words}
