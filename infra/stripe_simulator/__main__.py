@@ -1,7 +1,6 @@
 """`python -m infra.stripe_simulator --port 12111`: the simulator on its own, until Ctrl-C."""
 
 import argparse
-import contextlib
 import signal
 import sys
 import threading
@@ -20,13 +19,17 @@ def main() -> int:
     options = parser.parse_args()
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        serve(StripeSimulator(RunningClock()), options.port, options.host) as served,
-    ):
-        sys.stdout.write(f"Stripe simulator at {served.url}, key {DEFAULT_KEY}\n")
-        sys.stdout.flush()
-        ended.wait()
+    try:
+        with serve(StripeSimulator(RunningClock()), options.port, options.host) as served:
+            sys.stdout.write(f"Stripe simulator at {served.url}, key {DEFAULT_KEY}\n")
+            sys.stdout.flush()
+            ended.wait()
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        parser.error(
+            f"cannot listen on {options.host}:{options.port}: {error.strerror}; try another --port"
+        )
     return 0
 
 

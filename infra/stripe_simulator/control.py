@@ -36,15 +36,15 @@ def answer(simulator: StripeSimulator, request: Request) -> Response:
     """Answer any request: the control endpoints here, all others by the core."""
     if not request.path.startswith("/_simulator/"):
         return simulator.handle(request)
-    endpoint = _ENDPOINTS.get((request.method, request.path))
+    endpoint = ENDPOINTS.get((request.method, request.path))
     if endpoint is None:
         text = f"no {request.method} {request.path}; see docs/stripe-simulator.md"
         return _json(404, encode({"error": text}).encode())
     try:
         body = endpoint(simulator, request)
     except ValidationError as error:
-        text = encode({"error": error.json(include_url=False, include_input=False)})
-        return _json(400, text.encode())
+        problems = error.json(include_url=False, include_input=False)
+        return _json(400, f'{{"error":{problems}}}'.encode())
     except ControlError as error:
         return _json(400, encode({"error": str(error)}).encode())
     return _json(200, body)
@@ -113,7 +113,7 @@ def _reset(simulator: StripeSimulator, _: Request) -> bytes:
     return b"{}"
 
 
-_ENDPOINTS: dict[tuple[str, str], Callable[[StripeSimulator, Request], bytes]] = {
+ENDPOINTS: dict[tuple[str, str], Callable[[StripeSimulator, Request], bytes]] = {
     ("GET", "/_simulator/truth"): _truth,
     ("GET", "/_simulator/requests"): _requests,
     ("GET", "/_simulator/faults"): _faults,

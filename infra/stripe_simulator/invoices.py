@@ -166,7 +166,8 @@ class Invoices:
             finalizes_at=at + self._settings().grace_hours * _HOUR,
         )
         self._invoices[identity] = self._drafts[identity] = invoice
-        self._find_next_final()
+        if self._next_final is None or invoice.finalizes_at < self._next_final:
+            self._next_final = invoice.finalizes_at
 
     def next_final(self) -> int | None:
         """When the next draft becomes final, in epoch seconds."""
@@ -177,6 +178,7 @@ class Invoices:
         for draft in list(self._drafts.values()):
             if draft.finalizes_at <= now:
                 self._finalize(draft, draft.finalizes_at)
+        self._find_next_final()
 
     def finalize(self, call: Call) -> Json:
         """`POST /v1/invoices/{id}/finalize`."""
@@ -184,7 +186,9 @@ class Invoices:
         draft = self._drafts.get(self._get(call.args[0]).id)
         if draft is None:
             raise ApiError(400, "This invoice is already finalized.", executed=True)
-        return self._finalize(draft, call.now).json()
+        final = self._finalize(draft, call.now)
+        self._find_next_final()
+        return final.json()
 
     def retrieve(self, call: Call) -> Json:
         """`GET /v1/invoices/{id}`."""
@@ -198,12 +202,12 @@ class Invoices:
         status = form.choice("status", "draft", "open", "paid", "uncollectible", "void")
         found = [
             invoice
-            for invoice in reversed(self.all())
+            for invoice in reversed(self._invoices.values())
             if customer in (None, invoice.subscription.customer)
             and subscription in (None, invoice.subscription.id)
             and status in (None, invoice.status)
         ]
-        return page(found, call)
+        return page(found, call, lambda invoice: self._with_lines(invoice).json())
 
     def list_lines(self, call: Call) -> Json:
         """`GET /v1/invoices/{id}/lines`."""
@@ -222,9 +226,13 @@ class Invoices:
         )
         return self._with_lines(preview).json()
 
-    def all(self) -> Sequence[Invoice]:
-        """Every invoice, drafts with the lines they would have now, oldest first."""
-        return [self._with_lines(invoice) for invoice in self._invoices.values()]
+    def all(self, customer: str | None) -> Sequence[Invoice]:
+        """All invoices (of a customer), drafts with the lines they would have now; oldest first."""
+        return [
+            self._with_lines(invoice)
+            for invoice in self._invoices.values()
+            if customer in (None, invoice.subscription.customer)
+        ]
 
     def events_of(self, line: Line) -> Iterator[MeterEvent]:
         """What a draft's line counts now."""
@@ -250,7 +258,6 @@ class Invoices:
                 event.invoices = (*event.invoices, final.id)
         self._invoices[final.id] = final
         del self._drafts[final.id]
-        self._find_next_final()
         return final
 
     def _find_next_final(self) -> None:

@@ -87,22 +87,8 @@ class MeterEvents:
         if not payload:
             raise missing("payload")
         timestamp = _timestamp(call)
-        identifier = form.text("identifier")
-        if identifier is not None and len(identifier) > _LONGEST_IDENTIFIER:
-            raise invalid(
-                f"Invalid string: {identifier[:10]}…; must be at most 100 characters",
-                "identifier",
-                "parameter_invalid_string_length",
-            )
-        meter = self._meters.active(event_name)
-        if meter is None:
-            raise ApiError(
-                400,
-                f"No active meter found with event name {event_name}.",
-                param="event_name",
-                code="no_meter",
-                executed=True,
-            )
+        identifier = _identifier(call)
+        meter = self._meter(event_name)
         customer = payload.get(meter.customer_key)
         if not customer:
             raise invalid(
@@ -205,6 +191,18 @@ class MeterEvents:
             if start <= event.timestamp < end and event.received_at <= received_by and event.counts
         )
 
+    def _meter(self, event_name: str) -> Meter:
+        meter = self._meters.active(event_name)
+        if meter is None:
+            raise ApiError(
+                400,
+                f"No active meter found with event name {event_name}.",
+                param="event_name",
+                code="no_meter",
+                executed=True,
+            )
+        return meter
+
     def _refuse_duplicate(self, identifier: str, now: int) -> None:
         earlier = self._newest.get(identifier)
         if earlier is not None and now - earlier.received_at < DAY:
@@ -221,6 +219,17 @@ class MeterEvents:
         self._reports.add(
             Refusal(event.identifier, event.meter, event.customer, code, now, event.livemode)
         )
+
+
+def _identifier(call: Call) -> str | None:
+    identifier = call.form.text("identifier")
+    if identifier is not None and len(identifier) > _LONGEST_IDENTIFIER:
+        raise invalid(
+            f"Invalid string: {identifier[:10]}…; must be at most 100 characters",
+            "identifier",
+            "parameter_invalid_string_length",
+        )
+    return identifier
 
 
 def _timestamp(call: Call) -> int:

@@ -3,8 +3,8 @@
 Source: https://docs.stripe.com/api/pagination
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
 
 from infra.stripe_simulator.calls import Call
 from infra.stripe_simulator.errors import invalid, not_found
@@ -27,8 +27,14 @@ class Listed(Protocol):
         ...
 
 
-def page(newest_first: Sequence[Listed], call: Call) -> Json:
-    """One page of `newest_first`, as the call's `limit` and cursors ask."""
+T = TypeVar("T", bound=Listed)
+
+
+def page(newest_first: Sequence[T], call: Call, form_of: Callable[[T], Json] | None = None) -> Json:
+    """One page of `newest_first`, as the call's `limit` and cursors ask.
+
+    `form_of` gives an object's JSON form; by default its own.
+    """
     limit = call.form.integer("limit")
     limit = 10 if limit is None else limit
     if not 1 <= limit <= _LARGEST_PAGE:
@@ -50,7 +56,9 @@ def page(newest_first: Sequence[Listed], call: Call) -> Json:
         "object": "list",
         "url": call.path,
         "has_more": more,
-        "data": [item.json() for item in newest_first[start:end]],
+        "data": [
+            item.json() if form_of is None else form_of(item) for item in newest_first[start:end]
+        ],
     }
 
 

@@ -89,7 +89,7 @@ class _Server(ThreadingHTTPServer):
     def handle_error(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
-        if not isinstance(sys.exception(), ConnectionError | ValueError):
+        if not isinstance(sys.exception(), ConnectionError):  # the client went away
             super().handle_error(request, client_address)
 
 
@@ -101,8 +101,15 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
+        stated = self.headers.get("Content-Length", "0")
+        if not stated.isdecimal():
+            self.send_error(400, "Content-Length is not a number")
+            return
+        body = self.rfile.read(int(stated))
+        if len(body) < int(stated):
+            # The client left before it had said everything: that is no request.
+            self.close_connection = True
+            return
         path, _, query = self.path.partition("?")
         request = Request(
             method=self.command,
@@ -114,8 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
         response = answer(self.server.simulator, request)
         match response.delivery:
             case Deliver(after_seconds=seconds):
-                self._wait(seconds)
-                self.server.simulator.finished(response)
+                try:
+                    self._wait(seconds)
+                finally:
+                    self.server.simulator.finished(response)
                 self._send(response)
             case Hang(seconds=seconds):
                 self._wait(seconds)
@@ -129,8 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _wait(self, seconds: float) -> None:
         """Wait, unless the client goes away or the server stops first."""
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.server.stopping.is_set():
-            readable, _, _ = select.select([self.connection], [], [], min(left, _POLL_SECONDS))
+        while (left := until - time.monotonic()) > 0:
+            if self.server.stopping.wait(min(left, _POLL_SECONDS)):
+                return
+            readable, _, _ = select.select([self.connection], [], [], 0)
             if readable and not self.connection.recv(1, socket.MSG_PEEK):
                 return
 

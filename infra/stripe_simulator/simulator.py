@@ -76,7 +76,7 @@ class StripeSimulator:
         """The settings in force."""
         return self._books.settings
 
-    def change_settings(self, **changes: object) -> Settings:
+    def change_settings(self, /, **changes: object) -> Settings:
         """Change some settings, from the next request on.
 
         Raises:

@@ -7,6 +7,7 @@ So many calls a second, and one call at a time per customer and meter
 """
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from itertools import count
 
 from infra.stripe_simulator.errors import ApiError
@@ -59,7 +60,7 @@ class Traffic:
         """Let a call pass unless one in progress holds its idempotency key or its usage.
 
         Args:
-            idempotency_key: The call's, with its account.
+            idempotency_key: The call's.
             usage: Customer and event name.
             settings: For the answer.
             now: Epoch seconds.
@@ -80,7 +81,7 @@ class Traffic:
                 )
             if usage is not None and call.usage == usage:
                 headers = {"Stripe-Should-Retry": "true"}
-                if settings.concurrency_status == 429:  # noqa: PLR2004 - an HTTP status says itself
+                if HTTPStatus(settings.concurrency_status) is HTTPStatus.TOO_MANY_REQUESTS:
                     headers["Stripe-Rate-Limited-Reason"] = "resource-specific"
                 raise ApiError(
                     settings.concurrency_status,

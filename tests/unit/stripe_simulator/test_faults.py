@@ -187,3 +187,18 @@ def test_a_kind_alone_will_do_as_json() -> None:
         Rule.model_validate({"fault": "explode"})
     with pytest.raises(ValidationError):
         Rule.model_validate({"fault": {"kind": "drop", "seconds": 1}})
+
+
+def test_a_cancellation_that_takes_effect_after_the_invoice_is_final_leaves_it(
+    caller: Caller, simulator: StripeSimulator, clock: SettableClock
+) -> None:
+    clock.advance(timedelta(days=31, minutes=-1))
+    caller.send(value="1")
+    simulator.add_faults(Rule(fault=LateAccept(seconds=2 * 3600)))
+    caller.cancel("event-1")
+    # The invoice's end and the cancellation pass between two looks: their order must hold.
+    clock.advance(timedelta(days=1))
+    truth = simulator.truth()
+
+    assert [event.identifier for event in truth.cancelled] == ["event-1"]
+    assert [line.usage for line in truth.lines] == [1, 0]

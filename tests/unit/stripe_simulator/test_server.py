@@ -144,13 +144,27 @@ def test_it_stops_quickly_with_a_hanging_client(simulator: StripeSimulator) -> N
 
 
 def test_a_client_that_leaves_early_harms_nobody(
-    served: Served, client: stripe.StripeClient
+    served: Served, client: stripe.StripeClient, simulator: StripeSimulator
 ) -> None:
     host, port = served.url.removeprefix("http://").split(":")
-    for sent in (b"", b"POST /v1/cus", b"POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\nshort"):
+    head = b"POST /v1/billing/meter_events HTTP/1.1\r\nContent-Length: 99\r\n\r\n"
+    for sent in (b"", b"POST /v1/cus", head + b"event_name=storage-usage"):
         with socket.create_connection((host, int(port)), timeout=5) as raw:
             raw.sendall(sent)
+            raw.shutdown(socket.SHUT_WR)
+            while raw.recv(4096):
+                pass  # until the server closes
     create(client, "a")
+    # What came incompletely was no request at all.
+    assert [seen.identifier for seen in simulator.requests()] == ["a"]
+
+
+@pytest.mark.parametrize("length", ["-1", "many"])
+def test_a_length_that_is_no_number_is_refused(served: Served, length: str) -> None:
+    connection = http.client.HTTPConnection(served.url.removeprefix("http://"), timeout=5)
+    connection.request("POST", "/v1/customers", headers={"Content-Length": length})
+    assert connection.getresponse().status == 400
+    connection.close()
 
 
 def test_it_runs_on_its_own() -> None:
@@ -170,6 +184,14 @@ def test_it_runs_on_its_own() -> None:
         finally:
             process.terminate()
     assert process.returncode == 0
+
+
+def test_a_taken_port_is_explained(served: Served) -> None:
+    command = [sys.executable, "-m", "infra.stripe_simulator", "--port", served.url.split(":")[-1]]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+    assert ended.returncode == 2
+    assert "try another --port" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 class TestControl:
@@ -244,6 +266,7 @@ class TestControl:
         assert answer["grace_hours"] == 72
         assert control.call("GET", "settings") == (200, answer)
         assert control.call("POST", "settings", {"grace_hours": 73})[0] == 400
+        assert control.call("POST", "settings", {"self": 1})[0] == 400
         status, answer = control.call("POST", "settings", {"api_keys": [{"secret": "secret-1"}]})
         assert status == 400
         assert "secret-1" not in json.dumps(answer)
