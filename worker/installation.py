@@ -21,6 +21,7 @@ from worker.consumer.dispatch import Dispatch, Handlers
 from worker.dead_letters.forecast import Forecaster
 from worker.dead_letters.office import DeadLetterOffice
 from worker.examination import Examination
+from worker.expected import ExpectedFacts
 from worker.handlers.bill_month import BillMonthHandler
 from worker.handlers.file_processed import FileProcessedHandler
 from worker.handlers.size_customer import SizeCustomerHandler
@@ -206,6 +207,7 @@ class Installation:
                 prefixes=self.prefixes,
                 bucket=self.settings.bucket,
             ),
+            expected=ExpectedFacts(daily=self.daily, ledger=self.ledger),
             examination=self.examination,
             reports=self.error_reports,
             clock=self.clock,

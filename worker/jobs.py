@@ -12,6 +12,7 @@ import structlog
 
 from producers.queues import Queue
 from worker.errors import BillingError
+from worker.expected import month_to_watch
 from worker.ledger.fact import FactKind
 from worker.ledger.rules import Settled, next_step
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from producers.fan_out import FanOut, FanOutCount
     from worker.clock import Clock
     from worker.examination import Examination
+    from worker.expected import ExpectedFacts
     from worker.ledger.item import LedgerItem
     from worker.ledger.store import Ledger
     from worker.stripe_api.error_reports import ErrorReports
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 _CHUNK = 1000
+_EXAMPLES = 20
 _REPORTS = "error-reports"
 _REPORTS_KEPT = timedelta(days=30)
 # Reports are made of what happened before; an hour again costs little and misses nothing.
@@ -46,6 +49,7 @@ class Resolved:
         enqueued: facts asked for again.
         unconfirmed: facts that were sent and wait for Stripe's summaries.
         confirmed: of these, shown by the summaries now.
+        missing: customers whose month should have a fact by now, and has none.
         reports: error reports put on their queue.
         problems: why Stripe could not be asked, where it could not.
     """
@@ -53,6 +57,7 @@ class Resolved:
     enqueued: int = 0
     unconfirmed: int = 0
     confirmed: int = 0
+    missing: int = 0
     reports: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -66,6 +71,7 @@ class Jobs:
         daily: knows which customers have rows in a month.
         ledger: knows what waits.
         sweep: finds completed runs that no fact bills.
+        expected: says which facts should be there.
         examination: asks Stripe's summaries.
         reports: Stripe's reports of what it did not count.
         clock: the time.
@@ -79,6 +85,7 @@ class Jobs:
         daily: DailyTable,
         ledger: Ledger,
         sweep: Sweep,
+        expected: ExpectedFacts,
         examination: Examination,
         reports: ErrorReports,
         clock: Clock,
@@ -88,6 +95,7 @@ class Jobs:
         self._daily = daily
         self._ledger = ledger
         self._sweep = sweep
+        self._expected = expected
         self._examination = examination
         self._reports = reports
         self._clock = clock
@@ -118,9 +126,28 @@ class Jobs:
                 [item for item in chunk if not isinstance(next_step(item, now), Settled)]
             )
         resolved.unconfirmed = len(sent)
+        month = month_to_watch(now)
+        if month is not None:
+            resolved.missing = self._missing(month)
         if self._fan_out.sends:
             self._ask_stripe(sent, resolved)
         return resolved
+
+    def _missing(self, month: BillingMonth) -> int:
+        """Count the customers whose month should have a fact by now, and say who they are."""
+        customers = self._expected.missing(month)
+        examples = list(itertools.islice(customers, _EXAMPLES))
+        missing = len(examples) + sum(1 for _ in customers)
+        if missing:
+            _log.error(
+                "customers with rows in an ended month have no billing fact; "
+                "run `enqueue monthly --month` and look at the dead letters",
+                action="facts_missing",
+                month=str(month),
+                customers=missing,
+                examples=examples,
+            )
+        return missing
 
     def ask_again(self, items: Sequence[LedgerItem]) -> int:
         """Enqueue the messages that facts came from; returns how many."""

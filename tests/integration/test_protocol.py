@@ -458,3 +458,19 @@ def test_facts_before_bill_from_are_skipped_with_the_reason(scenario: Scenario) 
     assert item.state is State.SKIPPED
     assert "BILL_FROM 2026-11-01" in str(item.last_error)
     assert scenario.counted() == ()
+
+
+# --- Expected facts ---------------------------------------------------------------------------
+
+
+def test_a_month_that_nobody_asked_to_bill_is_reported(scenario: Scenario) -> None:
+    a_month(scenario)
+    billed = a_month(scenario, "cus_B")
+    assert is_done(scenario.handle(billed))
+    jobs = scenario.worker.jobs()
+
+    assert jobs.resolve(due_by=scenario.wall()).missing == 0  # not due yet, five past midnight
+    scenario.wall.advance(timedelta(hours=5))
+    assert jobs.resolve(due_by=scenario.wall()).missing == 1
+    assert is_done(scenario.handle(bill_body("cus_A")))
+    assert jobs.resolve(due_by=scenario.wall()).missing == 0

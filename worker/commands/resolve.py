@@ -26,6 +26,7 @@ def resolve(
                 "messages": resolved.enqueued,
                 "unconfirmed": resolved.unconfirmed,
                 "confirmed": resolved.confirmed,
+                "missing": resolved.missing,
                 "reports": resolved.reports,
                 "problems": list(resolved.problems),
             }
@@ -39,5 +40,12 @@ def resolve(
                 f"{resolved.confirmed:,} of them confirmed now; "
                 f"{resolved.reports:,} reports of refusals"
             )
+        if resolved.missing:
+            errors.print(
+                f"{resolved.missing:,} customers with rows in the last month have no billing fact: "
+                "run `enqueue monthly`, and look at `dlq list`"
+            )
         for problem in resolved.problems:
             errors.print(f"Stripe could not be asked, the next time asks again: {problem}")
+    if resolved.missing:
+        raise typer.Exit(1)
