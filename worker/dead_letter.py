@@ -12,8 +12,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
 
 from producers.instant import format_instant, parse_instant
 
@@ -65,9 +67,13 @@ class Death:
     original_message_id: str
 
 
-class _Folded(TypedDict, total=False):
+@dataclass(frozen=True, slots=True)
+class _Folded:
     death: dict[str, str]
-    attributes: dict[str, dict[str, str]]
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+_FOLDED = TypeAdapter(_Folded)
 
 
 def clean(text: str) -> str:
@@ -78,10 +84,13 @@ def clean(text: str) -> str:
 
 
 def dead_letter_attributes(original: ReceivedAttributes, death: Death) -> Attributes:
-    """The attributes of a dead letter: the message's own, and the reason."""
-    kept = {name: _copy(value) for name, value in original.items() if name not in FIELDS}
+    """The attributes of a dead letter: the message's own, and the reason.
+
+    An earlier death, which stays on a message that SQS's own redrive sent back, gives way.
+    """
+    _, kept = read_dead_letter(original)
     fields = _fields(death)
-    if len(kept) + len(FIELDS) <= MOST_ATTRIBUTES:
+    if len(kept) + len(FIELDS) <= MOST_ATTRIBUTES and FOLDED not in kept:
         return kept | {
             name: {
                 "DataType": "Number" if name == "receiveCount" else "String",
@@ -89,32 +98,31 @@ def dead_letter_attributes(original: ReceivedAttributes, death: Death) -> Attrib
             }
             for name, value in fields.items()
         }
-    folded: _Folded = {"death": fields}
     inside: dict[str, dict[str, str]] = {}
+    if FOLDED in kept:
+        inside[FOLDED] = _to_json(kept.pop(FOLDED))
     for name in sorted(kept, reverse=True)[: max(0, len(kept) + 1 - MOST_ATTRIBUTES)]:
         inside[name] = _to_json(kept.pop(name))
-    if inside:
-        folded["attributes"] = inside
+    folded = {"death": fields, "attributes": inside} if inside else {"death": fields}
     return kept | {FOLDED: {"DataType": "String", "StringValue": json.dumps(folded)}}
 
 
 def read_dead_letter(attributes: ReceivedAttributes) -> tuple[Death | None, Attributes]:
     """Take a dead letter's attributes apart: the reason, and the message's own.
 
-    The reason is None for a message that SQS itself redrove, or that others put there.
+    The reason is None for a message that SQS itself redrove, or that others put there. Never
+    raises: an attribute that only has our name is the message's own.
     """
-    own = {
-        name: _copy(value)
-        for name, value in attributes.items()
-        if name not in FIELDS and name != FOLDED
-    }
+    own = {name: _copy(value) for name, value in attributes.items() if name not in FIELDS}
+    if FOLDED in attributes:
+        unfolded = _unfold(attributes[FOLDED].get("StringValue", ""))
+        if unfolded is not None:
+            death, inside = unfolded
+            del own[FOLDED]
+            return death, own | inside
     fields = {
         name: attributes[name].get("StringValue", "") for name in FIELDS if name in attributes
     }
-    if FOLDED in attributes:
-        folded = _unfold(attributes[FOLDED].get("StringValue", ""))
-        fields = folded.get("death", fields)
-        own |= {name: _from_json(value) for name, value in folded.get("attributes", {}).items()}
     return _death(fields), own
 
 
@@ -143,12 +151,15 @@ def _death(fields: Mapping[str, str]) -> Death | None:
         return None
 
 
-def _unfold(text: str) -> _Folded:
+def _unfold(text: str) -> tuple[Death, Attributes] | None:
+    """Read ``deadLetter``; None where it is not what we write."""
     try:
-        folded: object = json.loads(text)
-    except ValueError:
-        return {}
-    return cast("_Folded", folded) if isinstance(folded, dict) else {}
+        folded = _FOLDED.validate_json(text)
+        inside = {name: _from_json(value) for name, value in folded.attributes.items()}
+    except (ValueError, KeyError):
+        return None
+    death = _death(folded.death)
+    return None if death is None else (death, inside)
 
 
 def _copy(value: MessageAttributeValueOutputTypeDef) -> MessageAttributeValueTypeDef:
@@ -166,5 +177,8 @@ def _to_json(value: MessageAttributeValueTypeDef) -> dict[str, str]:
 
 def _from_json(value: Mapping[str, str]) -> MessageAttributeValueTypeDef:
     if "Binary" in value:
-        return {"DataType": value["DataType"], "BinaryValue": base64.b64decode(value["Binary"])}
+        return {
+            "DataType": value["DataType"],
+            "BinaryValue": base64.b64decode(value["Binary"], validate=True),
+        }
     return {"DataType": value["DataType"], "StringValue": value["StringValue"]}

@@ -1,0 +1,213 @@
+"""Browsing a dead-letter queue: every letter once, and all given back at the end.
+
+SQS has no way to look without receiving, and each receipt returns an arbitrary few. So a pass hides
+each letter for a short while as it sees it, and shows all of them again when it ends. The receive
+count that rises by this moves nothing: no redrive policy stands on a dead-letter queue.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.dead_letters.batches import BATCH, by_tens
+from worker.dead_letters.inventory import Sight
+from worker.dead_letters.letter import Letter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
+    from types import TracebackType
+    from typing import Self
+
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+    from producers.queues import Queue
+    from worker.clock import Clock
+    from worker.consumer.backlog import Count
+
+# SQS lets about 120,000 messages of a standard queue be in flight
+# (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
+MOST_HELD = 110_000
+_RECEIPTS_AT_ONCE = 8
+_SHORTEST_HIDING_SECONDS = 60
+_LONGEST_HIDING_SECONDS = 900
+_LETTERS_PER_SECOND = 100
+# A receipt may come back empty although letters are left: only several in a row mean the end.
+_EMPTY_RECEIPTS = 4
+_DELETE_ATTEMPTS = 4
+_FIRST_PAUSE_SECONDS = 0.2
+
+
+class Browsing:
+    """One pass over one dead-letter queue; a context manager, iterated once.
+
+    However the pass ends, by an error or Ctrl-C too, what it holds is shown again. If the process
+    is killed, that happens by itself within 15 minutes, a minute for a small queue.
+
+    Args:
+        sqs: the client.
+        queue: whose dead-letter queue.
+        url: the dead-letter queue's.
+        count: what the queue holds as the pass begins.
+        clock: the time.
+        at_once: letters to receive at a time, at most; None takes as many as go.
+    """
+
+    def __init__(
+        self,
+        sqs: SQSClient,
+        queue: Queue,
+        url: str,
+        *,
+        count: Count,
+        clock: Clock,
+        at_once: int | None = None,
+    ) -> None:
+        self._sqs = sqs
+        self._queue = queue
+        self._url = url
+        self._count = count
+        self._clock = clock
+        self._at_once = at_once
+        self._hiding = min(
+            _LONGEST_HIDING_SECONDS, _SHORTEST_HIDING_SECONDS + count.total // _LETTERS_PER_SECOND
+        )
+        self._seen: set[str] = set()
+        self._held: dict[str, str] = {}
+        self._full = False
+        self._pool = ThreadPoolExecutor(_RECEIPTS_AT_ONCE, thread_name_prefix="browse")
+        self._under_way: list[Future[Sequence[MessageTypeDef]]] = []
+
+    def __enter__(self) -> Self:
+        """Nothing is received yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Show everything again that is still held."""
+        try:
+            # A receipt under way when Ctrl-C came hides letters too: it is waited for, a second.
+            for receipt in self._under_way:
+                if receipt.exception() is None:
+                    self._hold(receipt.result())
+            list(self._pool.map(self._show, list(by_tens(self._held.values()))))
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def __iter__(self) -> Iterator[list[Letter]]:
+        """Letters not seen before, some at a time, until no more come."""
+        empty = stale = 0
+        while not self._full:
+            messages = self._receive()
+            new = self._hold(messages)
+            self._under_way = []
+            if new:
+                empty = stale = 0
+                now = self._clock.now()
+                yield [Letter.read(self._queue, message, now) for message in new]
+            elif messages:
+                # Letters whose hiding ran out come again; one lap of them means there are no new.
+                stale += 1
+                if stale > _EMPTY_RECEIPTS + len(self._held) // BATCH:
+                    return
+            else:
+                empty += 1
+                if len(self._seen) >= self._count.total or empty >= _EMPTY_RECEIPTS:
+                    return
+            if len(self._held) >= MOST_HELD:
+                self._full = True
+
+    def delete(self, letters: Sequence[Letter]) -> frozenset[str]:
+        """Delete letters for good; returns the ids of those that SQS did not confirm."""
+        waiting = {letter.message_id: letter.receipt_handle for letter in letters}
+        for attempt in range(_DELETE_ATTEMPTS):
+            if attempt:
+                self._clock.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
+            for ids in by_tens(list(waiting)):
+                for done in self._delete_once(ids, waiting):
+                    del waiting[done]
+                    self._held.pop(done, None)
+            if not waiting:
+                break
+        return frozenset(waiting)
+
+    @property
+    def sight(self) -> Sight:
+        """How much was seen."""
+        return Sight(
+            queue=self._queue,
+            seen=len(self._seen),
+            expected=self._count.total,
+            hidden=self._count.in_flight,
+            full=self._full,
+        )
+
+    def _receive(self) -> list[MessageTypeDef]:
+        most = BATCH if self._at_once is None else min(BATCH, self._at_once)
+        left = self._count.total - len(self._seen)
+        width = 1 if self._at_once is not None else max(1, min(_RECEIPTS_AT_ONCE, left // BATCH))
+        self._under_way = [self._pool.submit(self._receive_once, most) for _ in range(width)]
+        return [message for receipt in self._under_way for message in receipt.result()]
+
+    def _receive_once(self, most: int) -> Sequence[MessageTypeDef]:
+        nothing_expected = self._count.total == 0
+        try:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=most,
+                # Only a long poll asks every server that may hold a message.
+                WaitTimeSeconds=0 if nothing_expected else 1,
+                VisibilityTimeout=self._hiding,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp", "DeadLetterQueueSourceArn"],
+            )
+        except ClientError as error:
+            if "OverLimit" not in error.response["Error"]["Code"]:
+                raise
+            self._full = True
+            return ()
+        return answer.get("Messages", ())
+
+    def _hold(self, messages: Sequence[MessageTypeDef]) -> list[MessageTypeDef]:
+        """Keep the handles; returns the messages that were not seen before."""
+        new = []
+        for message in messages:
+            self._held[message["MessageId"]] = message["ReceiptHandle"]
+            if message["MessageId"] not in self._seen:
+                self._seen.add(message["MessageId"])
+                new.append(message)
+        return new
+
+    def _delete_once(self, ids: Sequence[str], handles: dict[str, str]) -> list[str]:
+        try:
+            answer = self._sqs.delete_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": handles[message_id]}
+                    for index, message_id in enumerate(ids)
+                ],
+            )
+        except (BotoCoreError, ClientError):
+            return []
+        return [ids[int(entry["Id"])] for entry in answer.get("Successful", ())]
+
+    def _show(self, handles: Sequence[str]) -> None:
+        try:
+            self._sqs.change_message_visibility_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    for index, handle in enumerate(handles)
+                ],
+            )
+        except (BotoCoreError, ClientError):
+            # They show again by themselves when their time runs out.
+            return
