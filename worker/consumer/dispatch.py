@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producers import s3_events, scheduled_events, stripe_events
 from producers.messages import (
     BillCustomerMonth,
     FileProcessed,
@@ -17,9 +16,9 @@ from producers.messages import (
     StripeEvent,
     Tick,
     UnreadableMessage,
-    parse_message,
-    parse_object,
 )
+from producers.outbox import EnqueueFailed
+from producers.reading import read_body
 from worker.consumer.backoff import MOST_RECEIPTS
 from worker.errors import Permanent, Temporary
 from worker.outcome import DeadLetter, Done, Outcome, Retry
@@ -105,7 +104,7 @@ class Dispatch:
             return DeadLetter(str(error), "UnreadableMessage")
         except Permanent as error:
             return DeadLetter(str(error), type(error).__name__)
-        except (Temporary, ClientError, BotoCoreError) as error:
+        except (Temporary, EnqueueFailed, ClientError, BotoCoreError) as error:
             outcome = Retry(f"{type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 - a defect must cost one message, not the worker
             _log.exception(
@@ -115,24 +114,14 @@ class Dispatch:
         return _limit(outcome, received.receive_count)
 
     def _handle(self, received: ReceivedMessage) -> Outcome:
-        content = parse_object(received.body)
-        if scheduled_events.is_scheduled_event(content):
-            return self._by_kind(scheduled_events.scheduled_tick(content), received)
-        if stripe_events.is_stripe_event(content):
-            event = stripe_events.stripe_event(content)
-            return (
-                Done("a Stripe event of another type")
-                if event is None
-                else self._by_kind(event, received)
-            )
-        if not s3_events.is_s3_event(content):
-            return self._by_kind(parse_message(received.body), received)
-        files = s3_events.completions(content)
-        if not files:
-            return Done("an S3 event that creates nothing")
-        if len(files) == 1:
-            return self._handlers.file_processed.handle(files[0], received)
-        return self._handlers.file_processed.spread(files)
+        messages = read_body(received.body).messages
+        if not messages:
+            return Done("an event that asks for nothing")
+        if len(messages) == 1:
+            return self._by_kind(messages[0], received)
+        return self._handlers.file_processed.spread(
+            [message for message in messages if isinstance(message, FileProcessed)]
+        )
 
     def _by_kind(self, message: Message, received: ReceivedMessage) -> Outcome:
         match message:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from producers import s3_events, scheduled_events, stripe_events
 from producers.messages import (
     BillCustomerMonth,
     FileProcessed,
     Message,
     SizeCustomer,
     UnreadableMessage,
-    parse_message,
     parse_object,
 )
+from producers.reading import read_body
 
 if TYPE_CHECKING:
     from worker.prefixes import Prefixes
@@ -55,32 +54,17 @@ def read_subject(body: str, prefixes: Prefixes) -> Subject:
     except UnreadableMessage as error:
         return Subject(kind=UNREADABLE, problem=str(error))
     try:
-        kind, messages = _messages(content, body)
+        reading = read_body(body)
     except UnreadableMessage as error:
         return Subject(
             kind=_name(content.get("kind")) or UNREADABLE,
             customers=tuple(filter(None, [_name(content.get("customerId"))])),
             problem=str(error),
         )
-    customers = dict.fromkeys(filter(None, (_customer(each, prefixes) for each in messages)))
-    return Subject(
-        kind=kind,
-        customers=tuple(customers),
-        messages=tuple(messages),
+    customers = dict.fromkeys(
+        filter(None, (_customer(each, prefixes) for each in reading.messages))
     )
-
-
-def _messages(content: dict[str, Any], body: str) -> tuple[str, list[Message]]:
-    """The kind, and what the dispatch would give to handlers."""
-    if scheduled_events.is_scheduled_event(content):
-        return "tick", [scheduled_events.scheduled_tick(content)]
-    if stripe_events.is_stripe_event(content):
-        event = stripe_events.stripe_event(content)
-        return "stripe_event", [] if event is None else [event]
-    if s3_events.is_s3_event(content):
-        return "file_processed", list(s3_events.completions(content))
-    message = parse_message(body)
-    return message.kind, [message]
+    return Subject(kind=reading.kind, customers=tuple(customers), messages=reading.messages)
 
 
 def _customer(message: Message, prefixes: Prefixes) -> str | None:
