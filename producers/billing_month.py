@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 
 _FORM = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})")
 _MONTHS = 12
+# Inside the calendar that datetime knows, so that every month has one before and an end.
+FIRST_YEAR, LAST_YEAR = 2000, 9998
 
 
 class NotABillingMonth(ValueError):  # noqa: N818 - reads as what the text is
@@ -33,7 +35,7 @@ class BillingMonth:
         if match is None:
             raise NotABillingMonth(f"{text!r} is not a month; write YYYY-MM, such as 2026-10")
         year, month = int(match["year"]), int(match["month"])
-        if not 1 <= month <= _MONTHS or year < 1:
+        if not (1 <= month <= _MONTHS and FIRST_YEAR <= year <= LAST_YEAR):
             raise NotABillingMonth(f"{text!r}: there is no such month")
         return cls(year, month)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,12 +22,13 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, from_json
 
-from producers.billing_month import BillingMonth
+from producers.billing_month import FIRST_YEAR, LAST_YEAR, BillingMonth
 from producers.identity import CustomerId
 from producers.instant import format_instant
 
 VERSION = 1
 _LONGEST_QUOTE = 80
+Day = TypeVar("Day", bound=date)
 
 
 class UnreadableMessage(ValueError):  # noqa: N818 - reads as what the body is
@@ -38,11 +39,19 @@ def _utc_text(instant: datetime) -> str:
     return format_instant(instant)
 
 
+def _check_year(day: Day) -> Day:
+    """Keep out what the calendar cannot reckon with, and numbers that were read as 1970."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise ValueError(f"the year {day.year} lies outside {FIRST_YEAR} to {LAST_YEAR}")
+    return day
+
+
 def _check_month(text: str) -> str:
     return str(BillingMonth.parse(text))
 
 
-Instant = Annotated[AwareDatetime, PlainSerializer(_utc_text)]
+Instant = Annotated[AwareDatetime, AfterValidator(_check_year), PlainSerializer(_utc_text)]
+DayOfYears = Annotated[date, AfterValidator(_check_year)]
 MonthText = Annotated[str, AfterValidator(_check_month)]
 
 
@@ -72,7 +81,7 @@ class SizeCustomer(_Message):
 
     kind: Literal["size_customer"] = "size_customer"
     customer_id: CustomerId
-    date: date
+    date: DayOfYears
 
 
 class BillCustomerMonth(_Message):
@@ -156,13 +165,16 @@ def parse_message(body: str) -> Message:
         known = ", ".join(_MODELS)
         raise UnreadableMessage(f"unknown kind {_quote(kind)}; known are {known}")
     version = content.get("version")
-    if isinstance(version, int) and not isinstance(version, bool) and version > VERSION:
+    if type(version) is int and version > VERSION:
         raise UnreadableMessage(
             f"{kind} version {version} is newer than this worker's {VERSION}; "
             "deploy the newer worker, then replay"
         )
     if "version" not in content:
         raise UnreadableMessage(f"{kind}: version is missing; expected {VERSION}")
+    # true and 1.0 equal 1, and pydantic takes them for it.
+    if type(version) is not int:
+        raise UnreadableMessage(f"{kind}: version is {_quote(version)}; expected {VERSION}")
     try:
         return adapter.validate_json(body, strict=True)
     except ValidationError as error:

@@ -35,11 +35,11 @@ def scheduled_tick(content: dict[str, Any]) -> Tick:
     """
     try:
         envelope = _Envelope.model_validate(content)
+        rule = envelope.resources[0]
+        for job in Job:
+            if rule.endswith(f"-{job}"):
+                return Tick(job=job, scheduled_time=envelope.time)
     except ValidationError as error:
         raise UnreadableMessage(f"scheduled event: {describe_problems(error)}") from None
-    rule = envelope.resources[0]
-    for job in Job:
-        if rule.endswith(f"-{job}"):
-            return Tick(job=job, scheduled_time=envelope.time)
     jobs = ", ".join(Job)
     raise UnreadableMessage(f"scheduled event: rule {rule!r} ends with no job of ours ({jobs})")

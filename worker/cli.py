@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.errors import InfraError
 from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local
 from worker.commands.demo import demo
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=None if arguments is None else list(arguments))
     except SettingsError as error:
         _end(f"wrong setting: {error}", 2)
-    except (BillingError, EnqueueFailed) as error:
+    except (BillingError, EnqueueFailed, InfraError) as error:
         _end(str(error), 1)
     except ClientError as error:
         details = error.response["Error"]
@@ -63,5 +64,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors.print(f"siftbeam-billing: {message}", style="red", soft_wrap=True)
+    errors.print(f"siftbeam-billing: {message}", style="red", soft_wrap=True, markup=False)
     sys.exit(code)

@@ -61,6 +61,14 @@ class Resolved:
     reports: int = 0
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def summary(self) -> str:
+        """In one line, for the log."""
+        return (
+            f"{self.enqueued} facts asked for again, {self.confirmed} of {self.unconfirmed} sent "
+            f"ones confirmed, {self.reports} reports of refusals, {self.missing} facts missing"
+        )
+
 
 class Jobs:
     """What a tick, or `enqueue` and `resolve` by hand, set going.

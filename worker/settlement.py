@@ -190,7 +190,8 @@ def outcome_of(item: LedgerItem, now: datetime) -> Outcome:
         )
     step = next_step(item, now)
     if isinstance(step, Busy):
-        return Retry("another worker holds the claim", _seconds(step.until - now), limited=False)
+        # Mostly it is settled long before the claim runs out, so the back-off decides.
+        return Retry("another worker holds the claim", limited=False)
     if isinstance(step, Overdue):
         return Done(f"{item.state}, waits in the ledger for Stripe's summaries")
     if isinstance(step, Stuck) or not isinstance(step, Attempt):

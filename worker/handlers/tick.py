@@ -54,7 +54,7 @@ class TickHandler:
                 count = self._jobs.monthly(BillingMonth.ended_before(at))
             case Job.RESOLVE:
                 resolved = self._jobs.resolve(due_by=self._clock.now())
-                return Done(f"resolve: {resolved}")
+                return Done(f"resolve: {resolved.summary}")
             case Job.SWEEP:
                 count = self._jobs.sweep(at - SWEEP_BACK)
             case Job.RECONCILE:
