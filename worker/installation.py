@@ -43,6 +43,7 @@ from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
 from worker.stripe_api.customers import customer_problem, stripe_customer_ids
 from worker.stripe_api.error_reports import StripeErrorReports
+from worker.stripe_api.invoices import StripeInvoices
 from worker.stripe_api.meter_events import StripeMeterEvents
 from worker.stripe_api.summaries import StripeSummaries
 from worker.sweep import Sweep
@@ -132,6 +133,7 @@ class Installation:
             ledger=self.ledger,
             events=StripeMeterEvents(self.stripe),
             examination=self.examination,
+            invoices=StripeInvoices(self.stripe, timedelta(hours=self.settings.stripe_grace_hours)),
             account=self.stripe.account,
             clock=self.clock,
             claim=timedelta(seconds=self.settings.claim_seconds),
@@ -170,7 +172,13 @@ class Installation:
     @cached_property
     def preview(self) -> Preview:
         """What months come to."""
-        return Preview(daily=self.daily, ledger=self.ledger, clock=self.clock)
+        return Preview(
+            daily=self.daily,
+            ledger=self.ledger,
+            policy=SendPolicy(self.settings.send, self.settings.bill_from),
+            stamp=self.settings.event_timestamp,
+            clock=self.clock,
+        )
 
     @cached_property
     def reconciliation(self) -> Reconciliation:

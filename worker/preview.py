@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from worker.crew import worked_through
 from worker.errors import BillingError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from producers.billing_month import BillingMonth
     from worker.clock import Clock
     from worker.ledger.store import Ledger
+    from worker.settlement import SendPolicy
     from worker.tables.daily import DailyTable
 
 _THREADS = 8
@@ -68,8 +69,7 @@ class CustomerPreview:
         missing: the days that have passed and have no row.
         frozen: the month's fact; None before it is billed.
         files: the processing runs.
-        storage_dollars: of the invoice line, by the frozen value where there is one.
-        file_dollars: likewise, for the runs.
+        skipped: why the month's storage will be recorded only; None where it is to be sent.
         problem: why the month cannot be billed as it stands; None where it can.
     """
 
@@ -78,9 +78,26 @@ class CustomerPreview:
     missing: tuple[date, ...] = ()
     frozen: FrozenMonth | None = None
     files: FileUsage = FileUsage(0, 0, 0)
-    storage_dollars: Decimal = _NOTHING
-    file_dollars: Decimal = _NOTHING
+    skipped: str | None = None
     problem: str | None = None
+
+    @property
+    def storage_bytes(self) -> int:
+        """What is billed: what was frozen unless it is stuck or skipped, else the rows' average."""
+        if self.frozen is not None:
+            return self.frozen.value if self.frozen.state in _BILLED else 0
+        billable = self.skipped is None and self.problem is None
+        return self.figures.average if billable and self.figures is not None else 0
+
+    @property
+    def storage_dollars(self) -> Decimal:
+        """The storage line."""
+        return PRICES[FactKind.STORAGE].line(self.storage_bytes)
+
+    @property
+    def file_dollars(self) -> Decimal:
+        """The file line."""
+        return PRICES[FactKind.FILE].line(self.files.total_bytes)
 
     @property
     def dollars(self) -> Decimal:
@@ -103,7 +120,7 @@ class PreviewTotals:
     def add(self, one: CustomerPreview) -> None:
         """Count one customer in."""
         self.customers += 1
-        self.storage_bytes += _billed_bytes(one.figures, one.frozen)
+        self.storage_bytes += one.storage_bytes
         self.storage_dollars += one.storage_dollars
         self.runs += one.files.runs
         self.file_bytes += one.files.total_bytes
@@ -122,12 +139,24 @@ class Preview:
     Args:
         daily: the rows that are averaged.
         ledger: what is frozen already, and the processing runs.
+        policy: what is sent at all.
+        stamp: as billing stamps a month: ``month_end`` or ``now``.
         clock: tells which days have passed.
     """
 
-    def __init__(self, *, daily: DailyTable, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        daily: DailyTable,
+        ledger: Ledger,
+        policy: SendPolicy,
+        stamp: Literal["month_end", "now"],
+        clock: Clock,
+    ) -> None:
         self._daily = daily
         self._ledger = ledger
+        self._policy = policy
+        self._stamp_at = stamp
         self._clock = clock
 
     def customers(self, month: BillingMonth) -> Iterator[str]:
@@ -161,10 +190,12 @@ class Preview:
             missing=tuple(day for day in month.days if day < today and day not in recorded),
             frozen=frozen,
             files=files,
-            storage_dollars=PRICES[FactKind.STORAGE].line(_billed_bytes(figures, frozen)),
-            file_dollars=PRICES[FactKind.FILE].line(files.total_bytes),
+            skipped=self._policy.skips(self._stamp(month)) if frozen is None else None,
             problem=_too_large(figures) if frozen is None else None,
         )
+
+    def _stamp(self, month: BillingMonth) -> datetime:
+        return month.closing_stamp if self._stamp_at == "month_end" else self._clock.now()
 
     def _files(self, customer_id: str, month: BillingMonth) -> FileUsage:
         start = datetime.combine(month.first_day, time.min, tzinfo=UTC)
@@ -181,13 +212,6 @@ class Preview:
 def _frozen(item: LedgerItem, figures: MonthFigures | None) -> FrozenMonth:
     value = item.fact.value
     return FrozenMonth(item.state, value, figures is not None and figures.average != value)
-
-
-def _billed_bytes(figures: MonthFigures | None, frozen: FrozenMonth | None) -> int:
-    """What is billed: the frozen value unless it is stuck or skipped, else the rows' average."""
-    if frozen is not None:
-        return frozen.value if frozen.state in _BILLED else 0
-    return 0 if figures is None else figures.average
 
 
 def _too_large(figures: MonthFigures | None) -> str | None:

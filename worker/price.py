@@ -13,7 +13,7 @@ from worker.ledger.fact import FactKind
 
 CURRENCY = "usd"
 _CENT = Decimal("0.01")
-# Stripe takes 15 digits of bytes; a year of customers' worth of them still fits.
+# Digits enough for any sum of bytes: nothing is rounded before the cent.
 _EXACT = Context(prec=60)
 
 

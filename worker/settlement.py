@@ -19,6 +19,7 @@ from worker.ledger.rules import (
     answered,
     claimed,
     first_item,
+    left_to_a_person,
     next_step,
     postponed,
     skipped_item,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from worker.examination import Examination
     from worker.ledger.fact import Fact, StripeAccount
     from worker.ledger.store import Ledger
+    from worker.stripe_api.invoices import Invoices
     from worker.stripe_api.meter_events import MeterEvents
 
 _log = structlog.get_logger()
@@ -72,6 +74,7 @@ class Settlement:
         ledger: where facts stand.
         events: sends them.
         examination: asks about facts that may not be sent again.
+        invoices: tells whether usage would come too late.
         account: says whose key is in use.
         clock: the time.
         claim: how long a claim holds.
@@ -86,6 +89,7 @@ class Settlement:
         ledger: Ledger,
         events: MeterEvents,
         examination: Examination,
+        invoices: Invoices,
         account: Callable[[], StripeAccount],
         clock: Clock,
         claim: timedelta,
@@ -96,6 +100,7 @@ class Settlement:
         self._ledger = ledger
         self._events = events
         self._examination = examination
+        self._invoices = invoices
         self._account = account
         self._clock = clock
         self._claim = claim
@@ -150,14 +155,39 @@ class Settlement:
             return self._decide(item)
         if self._policy.mode == "shadow":
             return self._ledger.decide(item, postponed(item, now))
-        if self._policy.mode == "verify" and item.attempts == 0:
-            found = self._examination.verify(item)
-            if found is not None:
-                return found
+        if item.attempts == 0:
+            decided = self._before_first_call(item, now)
+            if decided is not None:
+                return decided
         claimed_at = self._clock.monotonic()
         held = self._ledger.claim(item, claimed(item, now, self._claim))
         answer = self._call(held, claimed_at)
         return self._ledger.record(held, answered(held, answer, self._clock.now(), self._jitter()))
+
+    def _before_first_call(self, item: LedgerItem, now: datetime) -> LedgerItem | None:
+        """What is known against a first call: the item as that leaves it; None to make the call."""
+        if self._policy.mode == "verify":
+            found = self._examination.verify(item)
+            if found is not None:
+                return found
+        fact = item.fact
+        invoice = self._invoices.final_for(fact.customer_id, fact.event_name, fact.stamped_at, now)
+        if invoice is None:
+            return None
+        _log.error(
+            "a fact comes after its invoice is final",
+            action="fact_after_invoice",
+            fact=fact.key,
+            invoice=invoice,
+        )
+        return self._ledger.decide(
+            item,
+            left_to_a_person(
+                item,
+                f"invoice {invoice} of its period is final: sent now it would be on none. Bill "
+                "it on an invoice item, or leave it",
+            ),
+        )
 
     def _decide(self, item: LedgerItem) -> LedgerItem:
         """Ask the summaries; where they cannot be had, the fact goes on waiting in the ledger."""

@@ -7,11 +7,13 @@ grace period, and later usage is on no invoice. Sources:
     https://docs.stripe.com/api/invoice-line-item
 """
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from infra.stripe_simulator.calls import Call, Ids
 from infra.stripe_simulator.errors import ApiError, not_found
+from infra.stripe_simulator.forms import Form
 from infra.stripe_simulator.messages import Json
 from infra.stripe_simulator.meter_events import MeterEvent, MeterEvents
 from infra.stripe_simulator.meters import Meters
@@ -20,6 +22,12 @@ from infra.stripe_simulator.settings import Settings
 from infra.stripe_simulator.subscriptions import Item, Subscription
 from infra.stripe_simulator.summaries import aggregate
 
+_BOUNDS: dict[str, Callable[[int, int], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 _HOUR = 3600
 _LINES_INLINE = 10
 
@@ -195,9 +203,10 @@ class Invoices:
         return self._get(call.args[0]).json()
 
     def list(self, call: Call) -> Json:
-        """`GET /v1/invoices`, by customer, subscription and status."""
+        """`GET /v1/invoices`, by customer, subscription, status and `created[gte]` and its kin."""
         form = call.form
-        form.only("customer", "subscription", "status", *PAGING)
+        form.only("customer", "subscription", "status", "created", *PAGING)
+        created = _created_bounds(form.section("created"))
         customer, subscription = form.text("customer"), form.text("subscription")
         status = form.choice("status", "draft", "open", "paid", "uncollectible", "void")
         found = [
@@ -206,6 +215,7 @@ class Invoices:
             if customer in (None, invoice.subscription.customer)
             and subscription in (None, invoice.subscription.id)
             and status in (None, invoice.status)
+            and all(fits(invoice.created, bound) for fits, bound in created)
         ]
         return page(found, call, lambda invoice: self._with_lines(invoice).json())
 
@@ -292,3 +302,12 @@ class Invoices:
             received_by=invoice.finalizes_at,
         )
         return aggregate(self._meters.get(item.price.meter).formula, events)
+
+
+def _created_bounds(form: Form) -> list[tuple[Callable[[int, int], bool], int]]:
+    form.only(*_BOUNDS)
+    return [
+        (fits, bound)
+        for name, fits in _BOUNDS.items()
+        if (bound := form.integer(name)) is not None
+    ]

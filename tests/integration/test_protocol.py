@@ -15,10 +15,12 @@ from infra.stripe_simulator import (
     Match,
     Outage,
     Rule,
+    Seed,
+    SeedSubscription,
     Status,
 )
 from producers.queues import Queue
-from tests.integration.scenario import bill_body, file_body, is_done
+from tests.integration.scenario import bill_body, file_body
 from worker.ledger.item import State
 from worker.outcome import DeadLetter, Done, Outcome
 from worker.resending import NotResent
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 OCTOBER = "storage-usage#cus_A#2026-10"
 HOUR = timedelta(hours=1)
 EVENTS = Match(method="POST", path_prefix="/v1/billing/meter_events")
+
+
+def is_done(outcome: Outcome) -> bool:
+    return isinstance(outcome, Done)
 
 
 def a_month(scenario: Scenario, customer: str = "cus_A") -> str:
@@ -474,3 +480,53 @@ def test_a_month_that_nobody_asked_to_bill_is_reported(scenario: Scenario) -> No
     assert jobs.resolve(due_by=scenario.wall()).missing == 1
     assert is_done(scenario.handle(bill_body("cus_A")))
     assert jobs.resolve(due_by=scenario.wall()).missing == 0
+
+
+# --- The invoice ------------------------------------------------------------------------------
+
+
+def subscribed(scenario: Scenario) -> str:
+    body = a_month(scenario)
+    scenario.simulator.seed(
+        Seed(
+            subscriptions=(
+                SeedSubscription(customer="cus_A", started=datetime(2026, 10, 1, tzinfo=UTC)),
+            )
+        )
+    )
+    return body
+
+
+def test_what_would_come_after_a_final_invoice_is_not_sent(scenario: Scenario) -> None:
+    body = subscribed(scenario)
+    scenario.wall.set(datetime(2026, 11, 1, 2, 0, tzinfo=UTC))
+
+    outcome = scenario.handle(body)
+
+    assert isinstance(outcome, DeadLetter)
+    assert "is final" in outcome.reason
+    assert state_of(scenario, OCTOBER) is State.MANUAL
+    assert scenario.counted() == ()
+
+
+def test_within_the_grace_period_it_is_sent_and_invoiced(scenario: Scenario) -> None:
+    scenario.simulator.change_settings(grace_hours=72)
+    body = subscribed(scenario)
+    scenario.wall.set(datetime(2026, 11, 1, 2, 0, tzinfo=UTC))
+
+    assert is_done(scenario.handle(body))
+
+    (event,) = scenario.counted()
+    assert len(event.invoices) == 1
+
+
+def test_a_key_that_may_not_read_invoices_holds_nothing_back(scenario: Scenario) -> None:
+    body = subscribed(scenario)
+    scenario.wall.set(datetime(2026, 11, 1, 2, 0, tzinfo=UTC))
+    scenario.simulator.add_faults(
+        Rule(match=Match(path_prefix="/v1/invoices"), fault=Status(status=403), times=None)
+    )
+
+    assert is_done(scenario.handle(body))
+
+    assert len(scenario.simulator.truth("cus_A").counted) == 1

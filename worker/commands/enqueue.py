@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from producers.identity import check_customer_id, check_run_id
 from producers.messages import FileProcessed
 from worker.commands.opening import open_installation
 from worker.commands.options import read_customer, read_day, read_ended_month, read_instant
@@ -73,12 +74,18 @@ def file_processed(
         _report(count, f"completed runs since {since}", dry_run=dry_run, as_json=as_json)
         return
     one = key or ""
-    if installation.prefixes.output(one) is None:
+    output = installation.prefixes.output(one)
+    if output is None:
         raise typer.BadParameter(
             f"{one!r} is no output of a run; expected "
             f"{installation.prefixes.products}<customerId>/<processingHistoryId>/<file>",
             param_hint="--key",
         )
+    try:
+        check_customer_id(output.customer_id)
+        check_run_id(output.run_id)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--key") from None
     message = FileProcessed(
         bucket=installation.settings.bucket, key=one, event_time=installation.clock.now()
     )

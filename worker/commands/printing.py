@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +18,8 @@ Cell = str | int | bool | None
 JsonValue = Cell | list["JsonValue"] | dict[str, "JsonValue"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, emoji=False, markup=False)
+errors = Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
 def print_json(value: Mapping[str, JsonValue] | Sequence[JsonValue]) -> None:
@@ -34,7 +35,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell
         numeric = bool(rows) and all(_is_count(row[index]) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*[_text(cell) for cell in row])
+        # As Text: cells hold data, and data may look like markup.
+        table.add_row(*[Text(_text(cell)) for cell in row])
     console.print(table)
 
 

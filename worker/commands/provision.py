@@ -51,8 +51,13 @@ def deploy_data(installation: Installation) -> dict[str, str]:
             "StripeSecretName": settings.stripe_secret_id,
         },
     )
-    for table in (installation.tables.daily, installation.tables.monthly):
+    tables = installation.tables
+    for table in (tables.daily, tables.monthly):
         _ensure_ttl(installation.clients.dynamodb, table)
+    for table in (tables.customers, tables.daily, tables.monthly, tables.history, tables.ledger):
+        installation.clients.dynamodb.update_continuous_backups(
+            TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
     return dict(outputs.values)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +15,7 @@ from worker.commands.opening import open_installation
 if TYPE_CHECKING:
     from types import FrameType
 
+    from worker.consumer.consumer import Consumer
     from worker.installation import Installation
 
 
@@ -28,13 +31,30 @@ def work(
     installation = open_installation()
     consumer = installation.consumer(_queues(installation, queue), until_empty=drain)
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        consumer.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    _stop_at_signals(consumer)
     if not consumer.run():
         raise typer.Exit(1)
+
+
+def _stop_at_signals(consumer: Consumer) -> None:
+    """Stop a consumer at SIGTERM or SIGINT.
+
+    The handler interrupts the main thread, perhaps while it holds the lock that stopping needs. So
+    it only puts a word on a queue that may be put on at any point
+    (https://docs.python.org/3/library/queue.html#queue.SimpleQueue.put); a thread does the rest.
+    """
+    asked: SimpleQueue[None] = SimpleQueue()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        asked.put(None)
+
+    def stop() -> None:
+        asked.get()
+        consumer.stop()
+
+    threading.Thread(target=stop, name="signals", daemon=True).start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
 
 
 def _queues(installation: Installation, names: list[str] | None) -> tuple[Queue, ...]:

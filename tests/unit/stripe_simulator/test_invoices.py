@@ -300,3 +300,13 @@ def test_periods_end_on_the_anchor_s_day(anchor: str, after: str, expected: str)
         return epoch(datetime.fromisoformat(day).replace(tzinfo=UTC))
 
     assert next_boundary(midnight(anchor), midnight(after)) == midnight(expected)
+
+
+def test_invoices_are_listed_by_when_they_were_made(caller: Caller, clock: SettableClock) -> None:
+    clock.set(NOVEMBER)
+    made = caller.get("/v1/invoices").column("id")
+
+    assert made == ["in_sim000001"]
+    for bound, expected in (("gte", made), ("lte", made), ("gt", []), ("lt", [])):
+        found = caller.get("/v1/invoices", **{f"created[{bound}]": str(epoch(NOVEMBER))})
+        assert found.column("id") == expected

@@ -1,0 +1,60 @@
+"""The Stripe key: the secret's shape, and whether Stripe takes the key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from worker.doctor.check import NotChecked, failed, ok, warning
+from worker.stripe_api.api_key import FIELD, ApiKey, KeyUnavailable
+from worker.stripe_api.connection import StripeUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+    from worker.doctor.check import Verdict
+    from worker.settings import Settings
+    from worker.stripe_api.connection import StripeConnection
+
+
+def look_at_secret(secrets: SecretsManagerClient, settings: Settings) -> Iterator[Verdict]:
+    """Whether the secret holds a key; what it holds is never shown."""
+    name = settings.stripe_secret_id
+    if settings.stripe_api_key is not None:
+        if "_live_" in settings.stripe_api_key.get_secret_value():
+            yield warning(
+                "SIFTBEAM_STRIPE_API_KEY holds a live key, which is for local work with test keys",
+                f"put the live key into the secret {name} and unset SIFTBEAM_STRIPE_API_KEY",
+            )
+        else:
+            yield ok("SIFTBEAM_STRIPE_API_KEY stands in for it")
+        return
+    try:
+        key = ApiKey(secrets, name).current()
+    except KeyUnavailable as error:
+        yield failed(
+            str(error),
+            f'write {{"{FIELD}": "sk_…"}} into a file that only you can read, then: aws '
+            f"secretsmanager put-secret-value --secret-id {name} --secret-string file://FILE",
+        )
+        return
+    live = "_live_" in key.get_secret_value()[:8]
+    yield ok(f"{name}: a {'live' if live else 'test'} key")
+
+
+def look_at_stripe(stripe: StripeConnection) -> Iterator[Verdict]:
+    """Whether Stripe answers and takes the key."""
+    try:
+        account = stripe.account()
+    except KeyUnavailable:
+        raise NotChecked("there is no usable key, see the secret") from None
+    except StripeUnavailable as error:
+        yield failed(
+            str(error),
+            "at HTTP 401 put a valid key into the secret; else see https://status.stripe.com and "
+            "that Stripe can be reached from here (SIFTBEAM_STRIPE_API_BASE)",
+        )
+        return
+    owner = account.id or "its account unknown: the key may not read it"
+    yield ok(f"{owner}, {'live' if account.livemode else 'test'} mode")
