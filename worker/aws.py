@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import InvalidRegionError
+
+from worker.settings import SettingsError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -51,7 +54,20 @@ def client_config(settings: Settings, *, read_timeout: int = 10) -> Config:
 
 
 def connect(settings: Settings) -> AwsClients:
-    """Make the clients. No call is made yet, so nothing can fail but a malformed endpoint."""
+    """Make the clients. No call is made yet.
+
+    Raises:
+        SettingsError: the region or the endpoint in the environment is malformed.
+    """
+    try:
+        return _connect(settings)
+    except InvalidRegionError as error:
+        raise SettingsError(f"AWS_REGION: {error}") from None
+    except ValueError as error:
+        raise SettingsError(f"AWS_ENDPOINT_URL: {error}") from None
+
+
+def _connect(settings: Settings) -> AwsClients:
     session = session_for(settings)
     config = client_config(settings)
     return AwsClients(

@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -19,10 +21,16 @@ _QUIET = ("boto3", "botocore", "s3transfer", "stripe", "urllib3", "requests")
 
 def configure_logs(settings: Settings) -> None:
     """Send structured lines to standard error: JSON for machines, or text for people."""
+    # Without local variables: the Stripe library's frames hold the key.
+    tracebacks = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
     renderer: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [tracebacks, structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +16,8 @@ from pydantic import (
     field_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from worker.stripe_api.api_key import check_key
 
 DEFAULT_REGION = "ap-northeast-1"
 STRIPE_API_BASE = "https://api.stripe.com"
@@ -60,10 +63,16 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
 
+    @field_validator("stripe_api_key")
+    @classmethod
+    def _check_key(cls, key: SecretStr | None) -> SecretStr | None:
+        return None if key is None else check_key(key)
+
     @field_validator("stripe_api_base")
     @classmethod
     def _check_base(cls, base: str) -> str:
-        if not base.startswith(("https://", "http://")):
+        parts = urlsplit(base)
+        if parts.scheme not in {"https", "http"} or not parts.netloc or parts.path.strip("/"):
             raise ValueError("must be an http(s) URL without a path")
         return base.rstrip("/")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import boto3
@@ -15,6 +17,8 @@ import pytest
 
 from infra.embedded_aws import EmbeddedAws
 from infra.stack import StackOutputs, deploy, template_path
+from infra.stripe_simulator import Seed, SeedMeter, SettableClock, StripeSimulator, serve
+from tests.integration.scenario import Scenario
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,3 +143,36 @@ def deploy_data_stack(aws: EmbeddedAws, clients: Clients) -> DataStack:
     }
     outputs = deploy(clients.cloudformation, own, template_path("data"), parameters)
     return DataStack(aws, clients, own, parameters, outputs)
+
+
+@pytest.fixture
+def wall() -> SettableClock:
+    """The time of the worker and of Stripe: the 1st of November, when October is billed."""
+    return SettableClock(datetime(2026, 11, 1, 0, 5, tzinfo=UTC))
+
+
+@pytest.fixture
+def simulator(wall: SettableClock) -> StripeSimulator:
+    """Stripe with the two meters and no customer."""
+    made = StripeSimulator(wall)
+    made.seed(
+        Seed(
+            meters=(
+                SeedMeter(
+                    event_name="storage-usage", unit_amount=Decimal(10), divide_by=1_073_741_824
+                ),
+                SeedMeter(event_name="file_processed", unit_amount=Decimal("0.001")),
+            )
+        )
+    )
+    return made
+
+
+@pytest.fixture
+def scenario(
+    stack: DataStack, simulator: StripeSimulator, wall: SettableClock
+) -> Iterator[Scenario]:
+    with serve(simulator) as served:
+        made = Scenario(stack, simulator, served.url, wall)
+        yield made
+        made.close()

@@ -109,7 +109,7 @@ class Consumer:
     def stop(self) -> None:
         """Stop receiving, give back what has not begun, finish what has.
 
-        Safe to call from a signal handler.
+        Safe to call from any thread, but not from a signal handler: it takes a lock.
         """
         self._stopping.set()
 

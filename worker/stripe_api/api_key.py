@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 FIELD = "STRIPE_SECRET_KEY"
-_PREFIXES = ("sk_live_", "sk_test_", "rk_live_", "rk_test_")
+# Nothing that an HTTP header could not carry: a key pasted with its line break is no key.
+_KEY = re.compile(r"(?:sk|rk)_(?:live|test)_[!-~]+")
 
 
 class KeyUnavailable(Temporary):
@@ -83,8 +85,21 @@ def parse_secret(content: str, secret_id: str) -> SecretStr:
     key = fields.get(FIELD) if isinstance(fields, dict) else None
     if not isinstance(key, str):
         raise KeyUnavailable(f'secret {secret_id} must hold {{"{FIELD}": "sk_…"}} and does not')
-    if not key.startswith(_PREFIXES):
-        raise KeyUnavailable(
-            f"secret {secret_id}: {FIELD} begins with none of {', '.join(_PREFIXES)}"
+    try:
+        return check_key(SecretStr(key))
+    except ValueError as error:
+        raise KeyUnavailable(f"secret {secret_id}: {FIELD} {error}") from None
+
+
+def check_key(key: SecretStr) -> SecretStr:
+    """Return ``key`` if it can be a secret or restricted key (https://docs.stripe.com/keys).
+
+    Raises:
+        ValueError: says what a key looks like, never what this one is.
+    """
+    if _KEY.fullmatch(key.get_secret_value()) is None:
+        raise ValueError(
+            "is no Stripe key: it must begin with one of sk_live_, sk_test_, rk_live_, rk_test_ "
+            "and hold no spaces or line breaks"
         )
-    return SecretStr(key)
+    return key

@@ -308,5 +308,5 @@ def test_invoices_are_listed_by_when_they_were_made(caller: Caller, clock: Setta
 
     assert made == ["in_sim000001"]
     for bound, expected in (("gte", made), ("lte", made), ("gt", []), ("lt", [])):
-        found = caller.get("/v1/invoices", **{f"created[{bound}]": str(epoch(NOVEMBER))})
+        found = caller.get("/v1/invoices", {f"created[{bound}]": str(epoch(NOVEMBER))})
         assert found.column("id") == expected
