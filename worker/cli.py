@@ -23,6 +23,7 @@ from worker.commands.reconcile import reconcile
 from worker.commands.resend import resend
 from worker.commands.resolve import resolve
 from worker.commands.work import work
+from worker.consumer.consumer import SideThreadDied
 from worker.errors import BillingError
 from worker.settings import SettingsError
 
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=None if arguments is None else list(arguments))
     except SettingsError as error:
         _end(f"wrong setting: {error}", 2)
-    except (BillingError, EnqueueFailed, InfraError) as error:
+    except (BillingError, EnqueueFailed, InfraError, SideThreadDied) as error:
         _end(str(error), 1)
     except ClientError as error:
         details = error.response["Error"]

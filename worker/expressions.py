@@ -104,7 +104,7 @@ MONTHLY_FOLLOWED = "ledgerFence <= :fence"
 # --- Processing history (the application's table: we add to its rows and never make one) --------
 
 HISTORY_COMPLETED = "#status IN (:completed, :success)"
-HISTORY_FIELDS = "#runId, customerId, completedAt, updatedAt, createdAt"
+HISTORY_FIELDS = "#runId, customerId, completedAt, createdAt"
 HISTORY_FOLLOWS = (
     "attribute_exists(#runId) AND (attribute_not_exists(ledgerFence) OR ledgerFence < :fence)"
 )

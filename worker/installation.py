@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from producers.fan_out import FanOut
 from producers.outbox import Outbox
 from producers.queues import Queue, QueueDirectory
+from worker.circuit import Circuit
 from worker.consumer.backlog import Backlog
 from worker.consumer.backoff import Backoff
 from worker.consumer.consumer import Consumer, Pace
@@ -45,6 +46,7 @@ from worker.stripe_api.customers import customer_problem, stripe_customer_ids
 from worker.stripe_api.error_reports import StripeErrorReports
 from worker.stripe_api.invoices import StripeInvoices
 from worker.stripe_api.meter_events import StripeMeterEvents
+from worker.stripe_api.metered_prices import MeteredPrices
 from worker.stripe_api.summaries import StripeSummaries
 from worker.sweep import Sweep
 from worker.tables.customers import table_customer_ids
@@ -122,18 +124,34 @@ class Installation:
         return StripeConnection(api_key, self.settings.stripe_api_base)
 
     @cached_property
+    def circuit(self) -> Circuit:
+        """Stops receiving while Stripe cannot be used."""
+        return Circuit(self.stripe.problem, self.clock)
+
+    @cached_property
     def summaries(self) -> StripeSummaries:
         """What Stripe counted."""
         return StripeSummaries(self.stripe)
+
+    @cached_property
+    def metered_prices(self) -> MeteredPrices:
+        """Whose usage the prices bill."""
+        return MeteredPrices()
+
+    @cached_property
+    def invoices(self) -> StripeInvoices:
+        """What Stripe bills."""
+        grace = timedelta(hours=self.settings.stripe_grace_hours)
+        return StripeInvoices(self.stripe, self.metered_prices, grace)
 
     @cached_property
     def settlement(self) -> Settlement:
         """Brings facts to Stripe."""
         return Settlement(
             ledger=self.ledger,
-            events=StripeMeterEvents(self.stripe),
+            events=StripeMeterEvents(self.stripe, self.circuit),
             examination=self.examination,
-            invoices=StripeInvoices(self.stripe, timedelta(hours=self.settings.stripe_grace_hours)),
+            invoices=self.invoices,
             account=self.stripe.account,
             clock=self.clock,
             claim=timedelta(seconds=self.settings.claim_seconds),
@@ -293,7 +311,8 @@ class Installation:
                     refusals=LateRefusals(self.ledger),
                     jobs=self.jobs(),
                 ),
-            )
+            ),
+            self.circuit,
         )
 
     def consumer(
@@ -305,6 +324,7 @@ class Installation:
             queues=self.queues,
             consumed=consumed,
             dispatch=self.dispatch,
+            gate=self.circuit,
             backoff=Backoff(random.random),
             clock=self.clock,
             pace=Pace(

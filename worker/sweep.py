@@ -58,8 +58,9 @@ class Sweep:
     def unbilled(self, since: datetime) -> Iterator[FileProcessed]:
         """A message for every run that completed since an instant and has no fact.
 
-        A run whose row names no time is dated by its objects in S3; one that has none left either
-        is reported and left out, for nobody can say whether it was billed long ago.
+        A run whose row names no ``completedAt`` is dated by its objects in S3, or else by its
+        ``createdAt``; one that has none of these is reported and left out, for nobody can say
+        whether it was billed long ago.
         """
         runs = (run for run in self._history.completed() if self._is_billable(run))
         while batch := list(itertools.islice(runs, _BATCH)):
@@ -84,7 +85,8 @@ class Sweep:
 
     def _message(self, run: CompletedRun, since: datetime) -> Iterator[FileProcessed]:
         customer = run.customer_id or ""
-        at = run.completed_at or self._written_at(customer, run.run_id)
+        # Not `updatedAt`: a row that is touched years later would pass for a run of today.
+        at = run.completed_at or self._written_at(customer, run.run_id) or run.created_at
         if at is None:
             _log.warning(
                 "a completed run names no time and has no objects left; bill it with "

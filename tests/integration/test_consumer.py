@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.stripe_simulator import Delay, Match, Rule, RunningClock
+from infra.stripe_simulator import Delay, Match, Outage, Rule, RunningClock
 from producers.queues import Queue
 from tests.integration.scenario import Scenario, bill_body, last_month, size_body, wait_until
 from worker.consumer.backoff import LONGEST_SECONDS, Backoff
@@ -70,6 +70,7 @@ class Running:
             queues=worker.queues,
             consumed=(QUEUE,),
             dispatch=told,  # type: ignore[arg-type]  # has what the consumer asks of a dispatch
+            gate=worker.circuit,
             backoff=Backoff(lambda: 0.0),
             clock=scenario.clock,
             pace=Pace(
@@ -328,3 +329,40 @@ class TestProcess:
 
         assert worker.wait(30) == 0, worker.said()
         assert "signal sent" in worker.said()
+
+
+# --- The circuit ------------------------------------------------------------------------------
+
+
+def test_during_an_outage_messages_stay_on_their_queue_and_are_billed_after(
+    scenario: Scenario,
+) -> None:
+    scenario.customers("cus_A", "cus_B")
+    for customer in ("cus_A", "cus_B"):
+        scenario.month(customer, "2026-10", [5])
+    scenario.simulator.add_faults(Rule(fault=Outage(status=503), times=None))
+    scenario.send(Queue.MONTHLY_BILLING, bill_body("cus_A"))
+    worker = scenario.installation()
+    consumer = worker.consumer((Queue.MONTHLY_BILLING, Queue.DAILY_SIZING), until_empty=True)
+    done: list[bool] = []
+    thread = threading.Thread(target=lambda: done.append(consumer.run()), daemon=True)
+    thread.start()
+    try:
+        # Given a worker that has met the outage
+        wait_until(lambda: worker.circuit.is_open, "the circuit to open")
+
+        # When more comes, only what needs no Stripe is done
+        scenario.send(Queue.MONTHLY_BILLING, bill_body("cus_B"))
+        scenario.send(Queue.DAILY_SIZING, size_body("cus_A", "2026-11-01"))
+        wait_until(lambda: scenario.waiting(Queue.DAILY_SIZING) == 0, "the sizing")
+        assert scenario.waiting(Queue.MONTHLY_BILLING) == 2
+        assert scenario.letters(Queue.MONTHLY_BILLING) == []
+
+        # Then Stripe is back, and all of it is billed
+        scenario.simulator.clear_faults()
+        thread.join(60)
+        assert done == [True]
+    finally:
+        consumer.stop()
+        thread.join(30)
+    assert len(scenario.counted()) == 2

@@ -428,7 +428,8 @@ def test_a_sweep_bills_the_completed_runs_that_have_no_fact(planted: Scenario) -
     for run, status, stamps in (
         ("at-the-edge", "success", {"completedAt": inside.isoformat()}),
         ("too-old", "completed", {"completedAt": outside.isoformat()}),
-        ("by-seconds", "completed", {"updatedAt": int(AT.timestamp())}),
+        ("by-seconds", "completed", {"createdAt": int(AT.timestamp())}),
+        ("touched-lately", "completed", {"updatedAt": AT.isoformat()}),
         ("by-milliseconds", "completed", {"createdAt": int(AT.timestamp() * 1000)}),
         ("running", "in_progress", {"completedAt": AT.isoformat()}),
         ("failed", "failed", {"completedAt": AT.isoformat()}),

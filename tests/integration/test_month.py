@@ -472,9 +472,6 @@ def test_a_pause_between_claim_and_call_sends_nothing(scenario: Scenario) -> Non
     billed_month(scenario)
 
 
-@pytest.mark.xfail(
-    reason="no circuit yet: a worker that cannot ask for its account gives the message up"
-)
 def test_an_outage_of_stripe_dead_letters_nothing(scenario: Scenario) -> None:
     scenario.customers("cus_A")
     scenario.month("cus_A", "2026-10", [5])

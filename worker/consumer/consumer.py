@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from producers.queues import Queue, QueueDirectory
+    from worker.circuit import Gate
     from worker.clock import Clock
     from worker.consumer.backoff import Backoff
     from worker.consumer.dispatch import Dispatch
 
 _log = structlog.get_logger()
+_TEND_SECONDS = 1.0
 _DRAIN_POLL_SECONDS = 1
 _DRAIN_CHECK_SECONDS = 0.5
 # SQS's counts lag by moments; an empty queue has to look empty this often in a row.
@@ -62,6 +64,7 @@ class Consumer:
         queues: where the queues are.
         consumed: which to consume.
         dispatch: handles messages.
+        gate: says whether anything may be received.
         backoff: how long a retry waits.
         clock: the time.
         pace: how it works.
@@ -74,6 +77,7 @@ class Consumer:
         queues: QueueDirectory,
         consumed: Sequence[Queue],
         dispatch: Dispatch,
+        gate: Gate,
         backoff: Backoff,
         clock: Clock,
         pace: Pace,
@@ -81,6 +85,7 @@ class Consumer:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._pace = pace
+        self._gate = gate
         self._clock = clock
         self._leases = Leases(sqs, queues, clock, pace.visibility_seconds)
         self._deletions = Deletions(sqs, queues, clock)
@@ -97,6 +102,7 @@ class Consumer:
                 dispatch=dispatch,
                 settling=settling,
                 leases=self._leases,
+                gate=gate,
                 clock=clock,
                 concurrency=pace.concurrency,
                 visibility_seconds=pace.visibility_seconds,
@@ -123,15 +129,18 @@ class Consumer:
             threading.Thread(target=poller.run, name=f"poll-{queue}", daemon=True)
             for queue, poller in zip(self._consumed, self._pollers, strict=True)
         ]
-        renewal = threading.Thread(target=self._renew_leases, name="leases", daemon=True)
-        self._deletions.start()
-        for thread in (renewal, *threads):
+        side = [
+            threading.Thread(target=self._renew_leases, name="leases", daemon=True),
+            threading.Thread(target=self._tend_gate, name="gate", daemon=True),
+        ]
+        for thread in (*side, *threads):
             thread.start()
+        side.append(self._deletions.start())
         _log.info(
             "consuming", action="consumer_started", queues=[str(queue) for queue in self._consumed]
         )
         try:
-            self._watch([renewal, *threads])
+            self._watch([*side, *threads])
             return self._finish(threads)
         finally:
             self._stopping.set()
@@ -175,6 +184,10 @@ class Consumer:
             return False
         _log.info("stopped, all finished", action="consumer_stopped")
         return True
+
+    def _tend_gate(self) -> None:
+        while not self._ended.wait(_TEND_SECONDS):
+            self._gate.tend()
 
     def _renew_leases(self) -> None:
         while not self._ended.wait(self._leases.pause):

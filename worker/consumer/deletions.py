@@ -43,9 +43,10 @@ class Deletions:
         self._undone = 0
         self._count = threading.Lock()
 
-    def start(self) -> None:
-        """Begin to delete."""
+    def start(self) -> threading.Thread:
+        """Begin to delete; returns the thread that does."""
         self._thread.start()
+        return self._thread
 
     def add(self, source: Queue, receipt_handle: str) -> None:
         """Delete this receipt's message soon."""

@@ -22,10 +22,13 @@ from producers.reading import read_body
 from worker.consumer.backoff import MOST_RECEIPTS
 from worker.errors import Permanent, Temporary
 from worker.outcome import DeadLetter, Done, Outcome, Retry
+from worker.stripe_api.api_key import KeyUnavailable
+from worker.stripe_api.connection import StripeUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from worker.circuit import Circuit
     from worker.consumer.received import ReceivedMessage
 
 _log = structlog.get_logger()
@@ -91,10 +94,12 @@ class Dispatch:
 
     Args:
         handlers: one per kind.
+        circuit: is opened where Stripe cannot be asked.
     """
 
-    def __init__(self, handlers: Handlers) -> None:
+    def __init__(self, handlers: Handlers, circuit: Circuit) -> None:
         self._handlers = handlers
+        self._circuit = circuit
 
     def handle(self, received: ReceivedMessage) -> Outcome:
         """Handle one message; never raises but for what ends the process."""
@@ -102,6 +107,10 @@ class Dispatch:
             outcome = self._handle(received)
         except UnreadableMessage as error:
             return DeadLetter(str(error), "UnreadableMessage")
+        except (StripeUnavailable, KeyUnavailable) as error:
+            # An outage costs no attempts: what needs Stripe is not received until it is back.
+            self._circuit.trip(str(error))
+            return Retry(f"{type(error).__name__}: {error}", limited=False)
         except Permanent as error:
             return DeadLetter(str(error), type(error).__name__)
         except (Temporary, EnqueueFailed, ClientError, BotoCoreError) as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from producers.queues import QueueDirectory
+    from worker.circuit import Gate
     from worker.clock import Clock
     from worker.consumer.dispatch import Dispatch
     from worker.consumer.leases import Leases
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
 MOST_A_RECEIPT = 10
+_LOOK_AT_GATE_SECONDS = 0.5
 _PAUSE_AFTER_ERROR_SECONDS = 2.0
 _LONGEST_PAUSE_AFTER_ERROR_SECONDS = 30.0
 
@@ -42,6 +44,7 @@ class Poller:
         dispatch: handles a message.
         settling: settles it with SQS.
         leases: keeps it while it is handled.
+        gate: says whether anything may be received.
         clock: the time.
         concurrency: messages handled at once.
         visibility_seconds: a lease's length.
@@ -58,6 +61,7 @@ class Poller:
         dispatch: Dispatch,
         settling: Settling,
         leases: Leases,
+        gate: Gate,
         clock: Clock,
         concurrency: int,
         visibility_seconds: int,
@@ -70,6 +74,7 @@ class Poller:
         self._dispatch = dispatch
         self._settling = settling
         self._leases = leases
+        self._gate = gate
         self._clock = clock
         # Ticks run one at a time: a monthly one asks whether the daily one's work is done.
         self._concurrency = 1 if queue is Queue.SCHEDULE else concurrency
@@ -93,6 +98,9 @@ class Poller:
             self._concurrency, thread_name_prefix=f"handle-{self._queue}"
         ) as pool:
             while not self._stopping.is_set():
+                if not self._gate.lets_through(self._queue):
+                    self._stopping.wait(_LOOK_AT_GATE_SECONDS)
+                    continue
                 taken = self._take_slots()
                 try:
                     messages = self._receive(taken)

@@ -223,7 +223,7 @@ class Forecaster:
                 )
         uploads = self._prefixes.run_uploads(output.customer_id, output.run_id)
         in_s3 = self._listing.usage(uploads, counts=is_file)
-        if in_s3.objects == 0 and (run is None or run.usage_bytes is None):
+        if in_s3.objects == 0 and (run is None or run.usage_bytes() is None):
             return Forecast(
                 Verdict.WOULD_FAIL,
                 f"would fail: nothing lies under {uploads}, and no row names usageAmountBytes",

@@ -150,8 +150,9 @@ class FileProcessedHandler:
         usage = self._listing.usage(prefix, counts=is_file)
         if usage.objects:
             return usage.total_bytes
-        if run is not None and run.usage_bytes is not None:
-            return run.usage_bytes
+        said = None if run is None else run.usage_bytes()
+        if said is not None:
+            return said
         raise NothingToBill(
             f"nothing lies under {prefix} and the history names no usageAmountBytes; put the "
             "bytes into the run's row (or the input back), then replay"

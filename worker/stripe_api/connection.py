@@ -10,6 +10,7 @@ import stripe
 
 from worker.errors import Temporary
 from worker.ledger.fact import StripeAccount
+from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.secret_text import safe_text
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ class StripeUnavailable(Temporary):
     """Stripe did not answer a question that has to be answered before anything is sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeyedClient:
-    """A client and the key it was made with."""
+    """A client, the key it was made with, and whose key that is, once Stripe was asked."""
 
     client: stripe.StripeClient
     key: SecretStr
+    account: StripeAccount | None = None
 
     @property
     def livemode(self) -> bool:
@@ -63,7 +65,6 @@ class StripeConnection:
         self._api_base = api_base
         self._http_client = http_client or (lambda: stripe.RequestsClient(timeout=TIMEOUT_SECONDS))
         self._keyed: KeyedClient | None = None
-        self._account: StripeAccount | None = None
         self._lock = threading.Lock()
 
     def keyed_client(self) -> KeyedClient:
@@ -84,7 +85,6 @@ class StripeConnection:
                     ),
                     key,
                 )
-                self._account = None
             return self._keyed
 
     def refused(self, keyed: KeyedClient) -> None:
@@ -101,13 +101,17 @@ class StripeConnection:
             KeyUnavailable: there is no key.
         """
         keyed = self.keyed_client()
-        with self._lock:
-            if self._account is not None:
-                return self._account
-        account = StripeAccount(self._ask_account_id(keyed), keyed.livemode)
-        with self._lock:
-            self._account = account
-        return account
+        if keyed.account is None:
+            keyed.account = StripeAccount(self._ask_account_id(keyed), keyed.livemode)
+        return keyed.account
+
+    def problem(self) -> str | None:
+        """Why Stripe cannot be used now; None where it answers and takes the key."""
+        try:
+            self._ask_account_id(self.keyed_client())
+        except (StripeUnavailable, KeyUnavailable) as error:
+            return str(error)
+        return None
 
     def _ask_account_id(self, keyed: KeyedClient) -> str | None:
         try:

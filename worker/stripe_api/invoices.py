@@ -1,4 +1,4 @@
-"""Stripe's invoices: whether usage with a given timestamp can still reach one.
+"""Stripe's invoices: what they bill, and whether usage can still reach one.
 
 Usage reaches an invoice only while it is a draft; after its grace period it is final, and what
 arrives later is on none (https://docs.stripe.com/billing/subscriptions/usage-based/configure-grace-period).
@@ -6,26 +6,66 @@ arrives later is on none (https://docs.stripe.com/billing/subscriptions/usage-ba
 
 from __future__ import annotations
 
-import threading
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
 import stripe
 import structlog
 
-from producers.instant import epoch_seconds
+from producers.instant import epoch_seconds, from_epoch
 from worker.stripe_api.connection import StripeUnavailable, describe
+from worker.stripe_api.reading import NOT_ALLOWED, UnknownCustomer, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
 
     from worker.stripe_api.connection import StripeConnection
+    from worker.stripe_api.metered_prices import MeteredPrice, MeteredPrices
 
 _log = structlog.get_logger()
 _PAGE = 100
 _RETRIES = 2
-_NOT_ALLOWED = frozenset({403, 404})
 _DRAFT = "draft"
+_VOID = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """An invoice line that bills a meter's usage (https://docs.stripe.com/api/invoice-line-item).
+
+    Args:
+        invoice_id: the invoice.
+        status: the invoice's: ``draft``, ``open``, ``paid``, ``uncollectible``, ``void``.
+        finalized_at: when it became final; None while it is a draft.
+        price: what is billed.
+        quantity: how many units of it; whole, unless somebody edited the line.
+        start: the usage's period, inclusive; UTC.
+        end: its end, exclusive.
+    """
+
+    invoice_id: str
+    status: str
+    finalized_at: datetime | None
+    price: MeteredPrice
+    quantity: Decimal
+    start: datetime
+    end: datetime
+
+    @property
+    def draft(self) -> bool:
+        """Whether it still changes."""
+        return self.status == _DRAFT
+
+    @property
+    def void(self) -> bool:
+        """Whether it bills nothing any more."""
+        return self.status == _VOID
+
+    def covers(self, stamped_at: datetime) -> bool:
+        """Whether usage with that timestamp belongs on it."""
+        return self.start <= stamped_at < self.end
 
 
 class Invoices(Protocol):
@@ -38,21 +78,82 @@ class Invoices(Protocol):
         ...
 
 
+class UsageLines(Protocol):
+    """Says what customers are billed for."""
+
+    def usage_lines(
+        self, customer_id: str, start: datetime, end: datetime
+    ) -> tuple[UsageLine, ...]:
+        """The lines whose usage lies, at least in part, between two instants."""
+        ...
+
+
 class StripeInvoices:
     """Asks Stripe.
 
     Args:
         connection: gives the client.
+        prices: knows the prices.
         grace: how long an invoice stays a draft after its period, as the account has it set. No
             invoice over a stamp can be final before stamp and grace have passed, so Stripe is not
             asked before that.
     """
 
-    def __init__(self, connection: StripeConnection, grace: timedelta) -> None:
+    def __init__(
+        self, connection: StripeConnection, prices: MeteredPrices, grace: timedelta
+    ) -> None:
         self._connection = connection
+        self._prices = prices
         self._grace = grace
-        self._event_names: dict[str, str | None] = {}
-        self._lock = threading.Lock()
+
+    def usage_lines(
+        self, customer_id: str, start: datetime, end: datetime
+    ) -> tuple[UsageLine, ...]:
+        """The lines whose usage lies, at least in part, between two instants; void ones too.
+
+        A metered line's invoice is made when its period is over, so never before ``start``.
+
+        Raises:
+            NotReadable: the key may not read invoices or prices.
+            StripeUnavailable: Stripe did not answer.
+        """
+        client = self._connection.keyed_client().client
+        try:
+            with reading("invoices"):
+                invoices = client.v1.invoices.list(
+                    {
+                        "customer": customer_id,
+                        "created": {"gte": epoch_seconds(start)},
+                        "limit": _PAGE,
+                    },
+                    {"max_network_retries": _RETRIES},
+                )
+                return tuple(
+                    line
+                    for invoice in invoices.auto_paging_iter()
+                    for line in self._usage_lines(invoice, client)
+                    if line.start < end and start < line.end
+                )
+        except UnknownCustomer:
+            return ()
+
+    def _usage_lines(
+        self, invoice: stripe.Invoice, client: stripe.StripeClient
+    ) -> Iterator[UsageLine]:
+        for line in self._lines(invoice, client):
+            price = self._price(line, client)
+            if price is None:
+                continue
+            finalized_at = invoice.status_transitions.finalized_at
+            yield UsageLine(
+                invoice_id=invoice.id,
+                status=invoice.status or _DRAFT,
+                finalized_at=None if finalized_at is None else from_epoch(finalized_at),
+                price=price,
+                quantity=_quantity(line),
+                start=from_epoch(line.period.start),
+                end=from_epoch(line.period.end),
+            )
 
     def final_for(
         self, customer_id: str, event_name: str, stamped_at: datetime, now: datetime
@@ -69,7 +170,7 @@ class StripeInvoices:
         try:
             return self._final(customer_id, event_name, epoch_seconds(stamped_at))
         except stripe.StripeError as error:
-            if error.http_status in _NOT_ALLOWED:
+            if error.http_status in NOT_ALLOWED:
                 _log.warning(
                     "the key may not read invoices: usage may come after its invoice is final",
                     action="invoices_unreadable",
@@ -89,7 +190,8 @@ class StripeInvoices:
         for invoice in invoices.auto_paging_iter():
             if any(
                 line.period.start <= stamp < line.period.end
-                and self._meters(line, client) == event_name
+                and (price := self._price(line, client)) is not None
+                and price.event_name == event_name
                 for line in self._lines(invoice, client)
             ):
                 if invoice.status == _DRAFT:
@@ -108,21 +210,19 @@ class StripeInvoices:
         )
         yield from lines.auto_paging_iter()
 
-    def _meters(self, line: stripe.InvoiceLineItem, client: stripe.StripeClient) -> str | None:
-        """The event name of the meter that a line's price bills; None for another price."""
+    def _price(
+        self, line: stripe.InvoiceLineItem, client: stripe.StripeClient
+    ) -> MeteredPrice | None:
         details = line.pricing.price_details if line.pricing is not None else None
         if details is None:
             return None
-        price_id = details.price if isinstance(details.price, str) else details.price.id
-        with self._lock:
-            if price_id in self._event_names:
-                return self._event_names[price_id]
-        options: stripe.RequestOptions = {"max_network_retries": _RETRIES}
-        price = client.v1.prices.retrieve(price_id, None, options)
-        meter_id = price.recurring.meter if price.recurring is not None else None
-        name = None
-        if meter_id is not None:
-            name = client.v1.billing.meters.retrieve(meter_id, None, options).event_name
-        with self._lock:
-            self._event_names[price_id] = name
-        return name
+        price = details.price
+        if isinstance(price, str):
+            return self._prices.with_id(price, client)
+        return self._prices.of(price, client)
+
+
+def _quantity(line: stripe.InvoiceLineItem) -> Decimal:
+    """The whole of it, where Stripe tells it: ``quantity`` has the part of a unit cut off."""
+    exact: Decimal | None = getattr(line, "quantity_decimal", None)
+    return Decimal(line.quantity or 0) if exact is None else exact

@@ -17,8 +17,9 @@ from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.connection import describe
 
 if TYPE_CHECKING:
+    from worker.circuit import Circuit
     from worker.ledger.item import LedgerItem
-    from worker.stripe_api.connection import KeyedClient, StripeConnection
+    from worker.stripe_api.connection import StripeConnection
 
 CUSTOMER_KEY = "stripe_customer_id"
 VALUE_KEY = "value"
@@ -48,10 +49,12 @@ class StripeMeterEvents:
 
     Args:
         connection: gives the client.
+        circuit: is told of every answer.
     """
 
-    def __init__(self, connection: StripeConnection) -> None:
+    def __init__(self, connection: StripeConnection, circuit: Circuit) -> None:
         self._connection = connection
+        self._circuit = circuit
 
     def send(self, item: LedgerItem, token: str) -> Answer:
         """Send a claimed item under its identifier: one HTTP call, no retry.
@@ -64,8 +67,10 @@ class StripeMeterEvents:
         try:
             keyed = self._connection.keyed_client()
         except KeyUnavailable as error:
-            return TurnedAway(Door.BAD_KEY, str(error))
+            return self._noted(TurnedAway(Door.BAD_KEY, str(error)))
         fact = item.fact
+        if keyed.account is None or fact.account.contradicts(keyed.account):
+            return TurnedAway(Door.NOT_SENT, "the key changed between the claim and the call")
         try:
             keyed.client.v1.billing.meter_events.create(
                 {
@@ -77,13 +82,23 @@ class StripeMeterEvents:
                 {"idempotency_key": f"{item.identifier}:{token}"},
             )
         except stripe.StripeError as error:
-            return self._answer(error, keyed)
-        return Accepted()
+            answer = read_answer(error)
+            if isinstance(answer, TurnedAway) and answer.door is Door.BAD_KEY:
+                self._connection.refused(keyed)
+            return self._noted(answer)
+        return self._noted(Accepted())
 
-    def _answer(self, error: stripe.StripeError, keyed: KeyedClient) -> Answer:
-        answer = read_answer(error)
-        if isinstance(answer, TurnedAway) and answer.door is Door.BAD_KEY:
-            self._connection.refused(keyed)
+    def _noted(self, answer: Answer) -> Answer:
+        """Tell the circuit what an answer says of Stripe and of the key."""
+        match answer:
+            case Accepted():
+                self._circuit.succeeded()
+            case TurnedAway(door=Door.BAD_KEY | Door.FORBIDDEN, reason=reason):
+                self._circuit.trip(reason)
+            case TurnedAway(door=Door.NOT_SENT, reason=reason) | Unclear(reason=reason):
+                self._circuit.failed(reason)
+            case TurnedAway():
+                self._circuit.succeeded()
         return answer
 
 

@@ -29,7 +29,6 @@ COMPLETED = frozenset({"completed", "success"})
 ENDED_UNBILLED = frozenset({"failed", "canceled", "cancelled"})
 _SEGMENTS = 4
 _MILLISECOND_STAMPS_FROM = 10**11
-_INSTANTS = ("completedAt", "updatedAt", "createdAt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,24 @@ class Run:
         run_id: the processing-history id.
         customer_id: whose; None where the row does not say.
         status: the application's word; None where the row does not say.
-        usage_bytes: what a client said the run used; None where the row does not say.
+        row: all of it.
     """
 
     run_id: str
     customer_id: str | None
     status: str | None
-    usage_bytes: int | None
+    row: RowReader
+
+    def usage_bytes(self) -> int | None:
+        """The bytes that a client said the run used; None where the row does not say.
+
+        Raises:
+            MalformedRow: they are no whole number, or below zero.
+        """
+        usage = self.row.number_or_none("usageAmountBytes")
+        if usage is not None and usage < 0:
+            raise MalformedRow(f"run {self.run_id}: usageAmountBytes is below zero; mend the row")
+        return usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +66,14 @@ class CompletedRun:
     Args:
         run_id: the processing-history id.
         customer_id: whose; None where the row does not say.
-        completed_at: the latest instant that the row names; None where it names none.
+        completed_at: when, as the row says; None where it does not.
+        created_at: when it began, likewise.
     """
 
     run_id: str
     customer_id: str | None
     completed_at: datetime | None
+    created_at: datetime | None
 
 
 class HistoryTable:
@@ -77,11 +89,7 @@ class HistoryTable:
         self._table = table
 
     def find(self, run_id: str) -> Run | None:
-        """A run, by a strongly consistent read; None where there is no row.
-
-        Raises:
-            MalformedRow: ``usageAmountBytes`` is no whole number of bytes.
-        """
+        """A run, by a strongly consistent read; None where there is no row."""
         answer = self._dynamodb.get_item(
             TableName=self._table, Key={KEY: text(run_id)}, ConsistentRead=True
         )
@@ -89,10 +97,7 @@ class HistoryTable:
         if row is None:
             return None
         reader = RowReader(row, f"{self._table} {run_id}")
-        usage = reader.number_or_none("usageAmountBytes")
-        if usage is not None and usage < 0:
-            raise MalformedRow(f"{self._table} {run_id}: usageAmountBytes is below zero")
-        return Run(run_id, reader.text_or_none("customerId"), reader.text_or_none("status"), usage)
+        return Run(run_id, reader.text_or_none("customerId"), reader.text_or_none("status"), reader)
 
     def note_error(self, run_id: str, fence: int, error: str) -> None:
         """Write ``stripeMeterError``, unless the row followed the ledger further already."""
@@ -158,9 +163,8 @@ def _completed(row: ReadAttributes) -> CompletedRun:
     return CompletedRun(
         run_id=row[KEY]["S"],
         customer_id=row.get("customerId", {}).get("S"),
-        completed_at=next(
-            (found for name in _INSTANTS if (found := _instant(row, name)) is not None), None
-        ),
+        completed_at=_instant(row, "completedAt"),
+        created_at=_instant(row, "createdAt"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,9 @@ from worker.ledger.rules import (
     pause,
     skipped_item,
 )
+
+if TYPE_CHECKING:
+    from worker.tables.attributes import ReadAttributes
 
 NOW = datetime(2026, 11, 1, 0, 5, tzinfo=UTC)
 CLAIM = timedelta(seconds=30)
@@ -61,7 +65,9 @@ ANSWERS = st.one_of(
 @given(FACTS, INSTANTS)
 def test_what_is_frozen_reads_back(fact: Fact, now: datetime) -> None:
     for item in (first_item(fact, now), skipped_item(fact, "not ours", now)):
-        assert decode_item(encode_item(item)) == item
+        # DynamoDB gives back what it was given: the two types differ in what they may be told.
+        kept = cast("ReadAttributes", encode_item(item))
+        assert decode_item(kept) == item
 
 
 @given(FACTS)

@@ -27,6 +27,8 @@ from infra.stripe_simulator import (
     StripeSimulator,
     serve,
 )
+from worker.circuit import Circuit
+from worker.clock import SystemClock
 from worker.ledger.answer import Accepted, Answer, Door, TurnedAway, Unclear
 from worker.ledger.fact import Fact, FactKind, StripeAccount
 from worker.ledger.item import LedgerItem, State
@@ -69,13 +71,17 @@ class Line:
             url,
             http_client=lambda: stripe.RequestsClient(timeout=0.5, session=self.session),
         )
-        self.events = StripeMeterEvents(self.connection)
+        self.circuit = Circuit(self.connection.problem, SystemClock())
+        self.events = StripeMeterEvents(self.connection, self.circuit)
 
     def send(self) -> Answer:
-        return self.events.send(item(), secrets.token_hex(4))
+        """Send as the settlement does: after the account was asked for."""
+        keyed = self.connection.keyed_client()
+        keyed.account = keyed.account or StripeAccount("acct_simulator", keyed.livemode)
+        return self.events.send(item(livemode=keyed.livemode), secrets.token_hex(4))
 
 
-def item() -> LedgerItem:
+def item(*, livemode: bool = False) -> LedgerItem:
     fact = Fact(
         kind=FactKind.FILE,
         customer_id="cus_A",
@@ -83,7 +89,7 @@ def item() -> LedgerItem:
         event_name="file_processed",
         value=7,
         stamped_at=NOW,
-        account=StripeAccount("acct_simulator", livemode=False),
+        account=StripeAccount("acct_simulator", livemode=livemode),
         origin="{}",
     )
     return LedgerItem(
@@ -189,9 +195,9 @@ def test_a_call_that_reached_nobody_was_not_sent(simulator: StripeSimulator) -> 
 def test_no_answer_shows_the_key(simulator: StripeSimulator, key: str) -> None:
     with serve(simulator) as served:
         line = Line(served.url, key)
-        answer = line.send()
         with pytest.raises(StripeUnavailable) as unavailable:
             line.connection.account()
+        answer = line.send()
         line.session.close()
 
     assert isinstance(answer, (TurnedAway, Unclear))
@@ -213,6 +219,21 @@ def test_a_restricted_key_that_may_not_ask_has_no_account(simulator: StripeSimul
 
     assert account == StripeAccount(None, livemode=False)
     assert answer == Accepted()
+
+
+def test_a_key_that_changed_since_the_account_was_asked_for_sends_nothing(
+    simulator: StripeSimulator,
+) -> None:
+    with serve(simulator) as served:
+        line = Line(served.url)
+        line.connection.account()
+        line.key.key = SecretStr("sk_test_rotated")
+        answer = line.events.send(item(), "token")
+        line.session.close()
+
+    assert isinstance(answer, TurnedAway)
+    assert answer.door is Door.NOT_SENT
+    assert simulator.truth().counted == ()
 
 
 @pytest.mark.parametrize(
