@@ -1,4 +1,4 @@
-"""The letters: what lies on a dead-letter queue, and its way back."""
+"""The letters: what lies on a dead-letter queue, seen without disturbing it."""
 
 from __future__ import annotations
 
@@ -8,58 +8,36 @@ from typing import TYPE_CHECKING
 from worker.dead_letter import read_dead_letter
 
 if TYPE_CHECKING:
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
-
     from producers.queues import Queue
     from worker.dead_letter import Death
     from worker.demo.stage import Stage
 
-_HELD_SECONDS = 300
-_LONGEST_LOOK_SECONDS = 1
-
 
 @dataclass(frozen=True, slots=True)
-class HeldLetter:
-    """A dead letter in hand: nobody else sees it for five minutes.
+class SeenLetter:
+    """A dead letter as it was seen.
 
     Args:
-        queue: the queue it died on.
-        message: as SQS gave it.
+        message_id: its id on the dead-letter queue.
         death: why it died; None where SQS itself moved it.
     """
 
-    queue: Queue
-    message: MessageTypeDef
+    message_id: str
     death: Death | None
 
 
-def take_letters(stage: Stage, queue: Queue) -> tuple[HeldLetter, ...]:
-    """At most ten letters of a dead-letter queue."""
+def see_letters(stage: Stage, queue: Queue) -> tuple[SeenLetter, ...]:
+    """At most ten letters of a dead-letter queue, which stay visible there."""
     if not stage.installation.backlog.of_dead_letters(queue).visible:
         return ()
     received = stage.installation.clients.sqs.receive_message(
         QueueUrl=stage.installation.queues.dead_letter_url(queue),
         MaxNumberOfMessages=10,
-        WaitTimeSeconds=_LONGEST_LOOK_SECONDS,
-        VisibilityTimeout=_HELD_SECONDS,
+        WaitTimeSeconds=1,
+        VisibilityTimeout=0,
         MessageAttributeNames=["All"],
     ).get("Messages", [])
     return tuple(
-        HeldLetter(queue, message, read_dead_letter(message.get("MessageAttributes", {}))[0])
+        SeenLetter(message["MessageId"], read_dead_letter(message.get("MessageAttributes", {}))[0])
         for message in received
-    )
-
-
-def replay(stage: Stage, letter: HeldLetter) -> None:
-    """Put a letter's message on its queue again as it was, then remove the letter."""
-    sqs, queues = stage.installation.clients.sqs, stage.installation.queues
-    _, attributes = read_dead_letter(letter.message.get("MessageAttributes", {}))
-    sqs.send_message(
-        QueueUrl=queues.url(letter.queue),
-        MessageBody=letter.message["Body"],
-        MessageAttributes=attributes,
-    )
-    sqs.delete_message(
-        QueueUrl=queues.dead_letter_url(letter.queue),
-        ReceiptHandle=letter.message["ReceiptHandle"],
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from producers.messages import Job
 from producers.queues import Queue
 from worker.demo import cast
-from worker.demo.letters import take_letters
+from worker.demo.letters import see_letters
 from worker.demo.premises import GRACE_HOURS
 from worker.demo.verdict import Account, average, differences, file_price, storage_price
 from worker.ledger.fact import file_key, storage_key
@@ -86,7 +86,7 @@ def _show_invoices(storage: list[Account], files: list[Account], narrator: Narra
 def _show_refused(stage: Stage, witness: Witness, narrator: Narrator, wrong: list[str]) -> None:
     """The one customer whom Stripe does not know, and that nothing else is left."""
     row = witness.months().get(cast.STRANGER)
-    letters = [(queue, letter) for queue in Queue for letter in take_letters(stage, queue)]
+    letters = [(queue, letter) for queue in Queue for letter in see_letters(stage, queue)]
     narrator.say(f"{cast.STRANGER}: Stripe took the event and refused it afterwards.", "yellow")
     for queue, letter in letters:
         reason = letter.death.error_message if letter.death is not None else "no reason"

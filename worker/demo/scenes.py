@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from producers.messages import Job
 from producers.queues import Queue
+from worker.dead_letters.replay import ReplayRules
+from worker.dead_letters.selection import Selection
 from worker.demo import cast
-from worker.demo.letters import replay, take_letters
+from worker.demo.letters import see_letters
 from worker.demo.setting import complete_run, days_before, introduce_customers, write_days
 from worker.demo.verdict import average
 from worker.ledger.fact import file_key
@@ -102,7 +104,7 @@ def bill_runs(stage: Stage, narrator: Narrator, wrong: list[str]) -> None:
 
 def _mend(stage: Stage, narrator: Narrator, wrong: list[str]) -> None:
     run = cast.INPUT_GONE
-    letters = take_letters(stage, Queue.FILE_PROCESSED)
+    letters = see_letters(stage, Queue.FILE_PROCESSED)
     if len(letters) != 1 or letters[0].death is None:
         wrong.append(f"{run.run_id}: {len(letters)} dead letters, expected one with its reason")
         return
@@ -111,12 +113,19 @@ def _mend(stage: Stage, narrator: Narrator, wrong: list[str]) -> None:
     narrator.say(death.error_message, indent=5)
     stage.leap(hour=10, minute=30)
     stage.upload(run.input_objects(stage.installation.prefixes), lambda: None)
-    replay(stage, letter)
+    report = stage.installation.dead_letters.replay(
+        (Queue.FILE_PROCESSED,),
+        Selection(ids=frozenset({letter.message_id})),
+        ReplayRules(),
+        lambda _: None,
+    )
+    if report.moved != 1:
+        wrong.append(f"{run.run_id}: the replay moved {report.moved} letters: {report.notes}")
     with narrator.waiting("the worker bills"):
         stage.drain(Queue.FILE_PROCESSED)
     narrator.say("The input is put back and the letter replayed:")
     _show_run(stage, run, narrator, wrong)
-    for left in take_letters(stage, Queue.FILE_PROCESSED):
+    for left in see_letters(stage, Queue.FILE_PROCESSED):
         reason = left.death.error_message if left.death else "no reason"
         wrong.append(f"{run.run_id}: dead-lettered again: {reason}")
 
