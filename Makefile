@@ -7,7 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 # Two test processes: the emulator is one process per worker, and small CI machines have two cores.
 WORKERS ?= 2
 
-.PHONY: install demo test lint format contract lock clean
+SEEDS ?= 10000
+START ?= 0
+
+.PHONY: install demo test simulate lint format contract lock clean
 
 install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
 
@@ -16,6 +19,9 @@ demo: $(VENV)/.local ## the whole story on embedded parts, no account anywhere
 
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+simulate: $(VENV)/.dev ## seeded runs of the whole system under faults (SEEDS=, START=)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START)
 
 lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check .

@@ -159,7 +159,10 @@ class Settlement:
             decided = self._before_first_call(item, now)
             if decided is not None:
                 return decided
-        claimed_at = self._clock.monotonic()
+        # Judged again: what was asked of Stripe above may have taken any time.
+        claimed_at, now = self._clock.monotonic(), self._clock.now()
+        if not isinstance(next_step(item, now), Attempt):
+            return item
         held = self._ledger.claim(item, claimed(item, now, self._claim))
         answer = self._call(held, claimed_at)
         return self._ledger.record(held, answered(held, answer, self._clock.now(), self._jitter()))

@@ -21,9 +21,11 @@ from infra.stripe_simulator import (
 )
 from producers.queues import Queue
 from tests.integration.scenario import bill_body, file_body
+from worker.ledger.fact import StripeAccount
 from worker.ledger.item import State
 from worker.outcome import DeadLetter, Done, Outcome
 from worker.resending import NotResent
+from worker.stripe_api.connection import StripeConnection
 
 if TYPE_CHECKING:
     from tests.integration.scenario import Scenario
@@ -530,3 +532,30 @@ def test_a_key_that_may_not_read_invoices_holds_nothing_back(scenario: Scenario)
     assert is_done(scenario.handle(body))
 
     assert len(scenario.simulator.truth("cus_A").counted) == 1
+
+
+# --- Time that passes between a decision and the call -----------------------------------------
+
+
+def test_an_hour_lost_before_the_claim_does_not_send_after_the_window(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an open fate of 22 and a half hours
+    body = a_month(scenario)
+    scenario.simulator.add_faults(Rule(match=EVENTS, fault=AcceptThen500()))
+    scenario.handle(body)
+    scenario.wall.advance(timedelta(hours=22, minutes=30))
+
+    # When the worker stands still for an hour while it asks whose key it has
+    said = scenario.worker.stripe.account()
+
+    def slow_account(_: StripeConnection) -> StripeAccount:
+        scenario.wall.advance(HOUR)
+        return said
+
+    monkeypatch.setattr(StripeConnection, "account", slow_account)
+    scenario.handle(body, worker=scenario.installation())
+
+    # Then nothing is sent on the decision of an hour ago
+    assert state_of(scenario, OCTOBER) is State.UNKNOWN
+    assert [event.offers for event in scenario.counted()] == [1]

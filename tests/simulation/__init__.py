@@ -1,0 +1,1 @@
+"""The deterministic simulation of SiftBeam Billing: see docs/simulation.md."""

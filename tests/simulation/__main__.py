@@ -1,0 +1,68 @@
+"""Run many seeds: ``python -m tests.simulation --seeds N --start S``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+
+from tests.simulation.installation import silenced
+from tests.simulation.run import Run
+
+_SHOWN = 400
+
+
+def main() -> int:
+    """Run the seeds; returns 1 if one of them violated a rule."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=1000, help="how many runs")
+    parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--history", action="store_true", help="print every run's history")
+    arguments = parser.parse_args()
+    with silenced():
+        return _run(arguments.start, arguments.seeds, history=arguments.history)
+
+
+def _run(start: int, seeds: int, *, history: bool) -> int:
+    began = time.perf_counter()
+    deliveries = violations = 0
+    states: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
+    for seed in range(start, start + seeds):
+        result = Run(seed, record=history).execute()
+        deliveries += result.deliveries
+        states += result.states
+        reached += result.reached
+        violations += len(result.violations) > 0
+        if result.violations or history:
+            _tell(seed)
+    seconds = time.perf_counter() - began
+    print("reached:", _listed(reached))  # noqa: T201
+    print("ended:", _listed(states))  # noqa: T201
+    print(  # noqa: T201
+        f"{seeds:,} runs, {deliveries:,} deliveries, "
+        f"{deliveries / seconds:,.0f} deliveries/s, {violations:,} violations"
+    )
+    return 1 if violations else 0
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+
+
+def _tell(seed: int) -> None:
+    """Run a seed again, this time keeping its history, and print what concerns the violation."""
+    result = Run(seed, record=True).execute()
+    for violation in result.violations:
+        words = violation.about.replace("#", " ").split()
+        subject = max(words, key=len) if words else ""
+        for line in result.history.lines(subject)[-_SHOWN:]:
+            print(line)  # noqa: T201
+        print(f"seed {seed}: {violation}\n")  # noqa: T201
+    if not result.violations:
+        print("\n".join(result.history.lines()))  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

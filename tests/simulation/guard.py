@@ -1,0 +1,170 @@
+"""The guard: watches every write to the ledger and the rows, and every event that Stripe takes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from tests.simulation.violations import Violation
+
+if TYPE_CHECKING:
+    from tests.simulation.dynamodb import Table
+    from tests.simulation.expression_language import Item
+    from tests.simulation.scheduler import Scheduler
+    from tests.simulation.stripe_world import CountedEvent
+
+COUNTED = frozenset({"sent", "confirmed", "invoiced"})
+_FROZEN = (
+    *("kind", "customerId", "customerEvent", "subject", "eventName", "value", "timestamp"),
+    *("livemode", "account", "origin", "createdAt", "days", "totalBytes", "peakBytes"),
+)
+# The protocol's diagram. A state to itself is a note of when to look again.
+_MOVES = {
+    "planned": {"sending", "sent", "manual", "refused", "planned"},
+    "sending": {"sending", "sent", "planned", "unknown", "rejected", "manual", "refused"},
+    "unknown": {"sending", "sent", "manual", "refused", "unknown"},
+    "sent": {"sent", "confirmed", "manual", "refused", "invoiced"},
+    "confirmed": {"invoiced", "refused"},
+    "invoiced": {"refused"},
+    "rejected": {"refused", "planned"},
+    "refused": {"planned"},
+    "manual": {"refused", "planned", "sent"},
+    "skipped": set(),
+}
+_ROW_MOVES = {
+    "pending": {"pending", "billed", "failed"},
+    "billed": {"billed", "failed"},
+    "failed": {"failed", "billed"},
+}
+
+
+class Guard:
+    """Collects violations and stops the run at the first.
+
+    Args:
+        scheduler: time, and what is stopped.
+        ledger: the ledger's table.
+        daily: the daily rows.
+        monthly: the monthly rows.
+    """
+
+    def __init__(self, scheduler: Scheduler, ledger: Table, daily: Table, monthly: Table) -> None:
+        self.violations: list[Violation] = []
+        self.moves: Counter[str] = Counter()
+        self.facts: dict[str, str] = {}
+        self.counted: defaultdict[str, list[CountedEvent]] = defaultdict(list)
+        self._scheduler = scheduler
+        self._ledger = ledger
+        self._daily = daily
+        self._monthly = monthly
+        ledger.watch = self._fact_moved
+        daily.watch = self._daily_row_moved
+        monthly.watch = self._monthly_row_moved
+
+    def report(self, rule: str, about: str, text: str) -> None:
+        """Note a violation; the run ends."""
+        self.violations.append(Violation(rule, about, text, self._scheduler.now))
+        self._scheduler.stopped = True
+
+    def event_taken(self, event: CountedEvent) -> None:
+        """Stripe took an event: one per fact, claimed before, and as it was frozen."""
+        key = self.facts.get(event.identifier)
+        if key is None:
+            self.report("nobody's event", event.identifier, "no fact has this identifier")
+            return
+        item = self._ledger.items[(key,)]
+        if "firstAttemptAt" not in item:
+            self.report("claim before the call", key, f"taken while {item['state']['S']}")
+        frozen = (
+            str(item["customerId"]["S"]),
+            str(item["eventName"]["S"]),
+            int(str(item["value"]["N"])),
+            int(str(item["timestamp"]["N"])),
+        )
+        seen = (event.customer, event.event_name, event.value, event.timestamp)
+        if frozen != seen:
+            self.report("billed as frozen", key, f"frozen {frozen}, taken {seen}")
+        live = [other for other in self.counted[key] if other.refused_at is None]
+        self.counted[key].append(event)
+        if live:
+            self.report("billed twice", key, f"{[e.identifier for e in (*live, event)]}")
+
+    def live(self, key: str) -> list[CountedEvent]:
+        """The events of a fact that Stripe counts."""
+        return [event for event in self.counted[key] if event.refused_at is None]
+
+    def _fact_moved(self, old: Item | None, new: Item, who: str) -> None:
+        key = str(new["fact"]["S"])
+        if key.startswith("cursor#"):
+            return
+        identifier = str(new["identifier"]["S"])
+        if old is None:
+            owner = self.facts.setdefault(identifier, key)
+            if owner != key:
+                self.report("identifiers are unique", key, f"{identifier} is {owner}'s")
+            return
+        self.facts[identifier] = key
+        changed = [name for name in _FROZEN if old.get(name) != new.get(name)]
+        if changed:
+            self.report("frozen", key, f"{who} changed {changed}")
+        before, after = str(old["state"]["S"]), str(new["state"]["S"])
+        self.moves[f"{before} to {after}"] += 1
+        fence, raised = int(str(old["fence"]["N"])), int(str(new["fence"]["N"]))
+        if raised <= fence:
+            self.report("every transition raises the fence", key, f"{who}: {fence} to {raised}")
+        if after not in _MOVES[before]:
+            self.report("moves", key, f"{who}: {before} to {after}")
+        if after == "planned" and (
+            "firstAttemptAt" in new or (before == "sending" and old["attempts"]["N"] != "1")
+        ):
+            self.report("an open attempt is kept", key, f"{who}: planned after an open attempt")
+        if after == "rejected" and old["attempts"]["N"] != "1":
+            self.report("an open attempt is kept", key, f"{who}: rejected after an open attempt")
+
+    def _daily_row_moved(self, old: Item | None, new: Item, who: str) -> None:
+        about = f"daily {new['customerId']['S']} {new['date']['S']}"
+        status = self._row_status(about, old, new, who)
+        left = old is not None and old["billingStatus"]["S"] != "pending"
+        if left and old is not None and old["totalStorageBytes"] != new["totalStorageBytes"]:
+            self.report("sizing leaves billed rows alone", about, who)
+        if status == "billed":
+            key = f"storage-usage#{new['customerId']['S']}#{new['billingMonth']['S']}"
+            self._ledger_led(about, key, new)
+
+    def _monthly_row_moved(self, old: Item | None, new: Item, who: str) -> None:
+        customer, month = str(new["customerId"]["S"]), str(new["billingMonth"]["S"])
+        about = f"monthly {customer} {month}"
+        status = self._row_status(about, old, new, who)
+        if status != "billed":
+            return
+        key = f"storage-usage#{customer}#{month}"
+        item = self._ledger_led(about, key, new)
+        if item is None:
+            return
+        days = item["days"]["L"]
+        assert isinstance(days, list)
+        for day in days:
+            row = self._daily.items[customer, f"{month}-{int(day['N']):02d}"]
+            if row["billingStatus"]["S"] == "pending":
+                self.report("daily rows before the monthly row", about, str(row["date"]["S"]))
+                return
+
+    def _row_status(self, about: str, old: Item | None, new: Item, who: str) -> str:
+        status = str(new["billingStatus"]["S"])
+        before = "pending" if old is None else str(old["billingStatus"]["S"])
+        if status not in _ROW_MOVES[before]:
+            self.report("rows never go back", about, f"{who}: {before} to {status}")
+        return status
+
+    def _ledger_led(self, about: str, key: str, row: Item) -> Item | None:
+        """Whether the ledger said ``billed`` before a row does."""
+        item = self._ledger.items.get((key,))
+        if item is None:
+            self.report("the ledger first", about, "no such fact")
+            return None
+        fence, state = int(str(item["fence"]["N"])), str(item["state"]["S"])
+        followed = int(str(row.get("ledgerFence", {}).get("N", 0)))
+        if followed > fence or (followed == fence and state not in COUNTED):
+            self.report("the ledger first", about, f"follows {followed}, it is {fence} {state}")
+            return None
+        return item

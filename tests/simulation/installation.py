@@ -1,0 +1,180 @@
+"""The worker as it is installed, on simulated clients, with seeded chance and without threads."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
+from unittest.mock import patch
+
+import structlog
+
+import worker.tables.history
+from producers.fan_out import FanOut
+from producers.outbox import Outbox
+from worker.aws import AwsClients
+from worker.installation import Installation
+from worker.ledger.store import Ledger
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Self
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sqs import SQSClient
+
+    from tests.simulation import dynamodb, s3, sqs
+    from tests.simulation.process import Process
+    from tests.simulation.stripe_world import MeterEventLine
+    from worker.ledger.answer import Answer
+    from worker.ledger.item import LedgerItem
+    from worker.settlement import Settlement
+    from worker.stripe_api.connection import StripeConnection
+    from worker.stripe_api.error_reports import StripeErrorReports
+    from worker.stripe_api.meter_events import StripeMeterEvents
+    from worker.stripe_api.summaries import StripeSummaries
+
+    T = TypeVar("T")
+    S = TypeVar("S")
+
+SETTINGS = Settings(visibility_seconds=60, claim_seconds=30)
+
+
+def aws_clients(
+    dynamodb_client: dynamodb.DynamoDBClient,
+    sqs_client: sqs.SQSClient,
+    s3_client: s3.S3Client,
+    secrets: s3.SecretsClient,
+) -> AwsClients:
+    """The simulated clients in the place of boto3's."""
+    return AwsClients(
+        s3=cast("S3Client", s3_client),
+        sqs=cast("SQSClient", sqs_client),
+        dynamodb=cast("DynamoDBClient", dynamodb_client),
+        secrets=cast("SecretsManagerClient", secrets),
+    )
+
+
+class SimulatedInstallation(Installation):
+    """One process's parts: the product's own, but for chance, threads and the line to Stripe.
+
+    Args:
+        settings: the settings.
+        clients: simulated.
+        process: whose; also the clock.
+        line: to Stripe.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clients: AwsClients,
+        process: Process,
+        line: MeterEventLine,
+    ) -> None:
+        super().__init__(settings, clients, process)
+        self._process = process
+        self._line = line
+
+    def fan_out(self, *, dry_run: bool = False) -> FanOut:
+        """Sends on the caller's fiber."""
+        outbox = Outbox(self.clients.sqs, sleep=self.clock.sleep, in_flight=1)
+        return FanOut(None if dry_run else outbox, self.queues)
+
+    def token(self) -> str:
+        """A random token."""
+        return f"{self._process.rng.getrandbits(64):016x}"
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The billing facts."""
+        return Ledger(self.clients.dynamodb, self.tables.ledger, tokens=self.token)
+
+    @cached_property
+    def summaries(self) -> StripeSummaries:
+        """What Stripe counted."""
+        return cast("StripeSummaries", self._line)
+
+    @cached_property
+    def error_reports(self) -> StripeErrorReports:
+        """What Stripe took and did not count."""
+        return cast("StripeErrorReports", self._line)
+
+    @cached_property
+    def stripe(self) -> StripeConnection:
+        """Says whose key it is."""
+        return cast("StripeConnection", self._line)
+
+    @cached_property
+    def settlement(self) -> Settlement:
+        """Brings facts to Stripe."""
+        made = super().settlement
+        # The wiring stays the product's: only the line to Stripe and chance are replaced.
+        noted = cast("StripeMeterEvents", made._events)._noted  # noqa: SLF001
+        made._events = NotedLine(self._line, noted)  # noqa: SLF001
+        made._invoices = self._line  # noqa: SLF001
+        made._tokens = self.token  # noqa: SLF001
+        made._jitter = self._process.rng.random  # noqa: SLF001
+        return made
+
+
+class NotedLine:
+    """The line to Stripe, each answer of which the circuit is told of."""
+
+    def __init__(self, line: MeterEventLine, noted: Callable[[Answer], Answer]) -> None:
+        self._line = line
+        self._noted = noted
+
+    def send(self, item: LedgerItem, token: str) -> Answer:
+        """Make one call."""
+        return self._noted(self._line.send(item, token))
+
+
+class InlinePool:
+    """A pool without threads: what is submitted is done at once, on the caller's fiber."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def map(self, function: Callable[[S], T], *given: Iterable[S]) -> Iterator[T]:
+        """One after the other."""
+        return iter([function(*arguments) for arguments in zip(*given, strict=True)])
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Log nothing but defects and start no threads, for as long as runs are made."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        processors=[_only_defects],
+        cache_logger_on_first_use=False,
+    )
+    try:
+        with patch.object(worker.tables.history, "ThreadPoolExecutor", InlinePool):
+            yield
+    finally:
+        structlog.configure(**before)
+
+
+DEFECTS: list[str] = []
+"""What handlers raised without meaning to, in the run under way."""
+
+
+def _only_defects(
+    _: object, __: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    if event.get("action") == "handler_failed":
+        DEFECTS.append(traceback.format_exc())
+    raise structlog.DropEvent

@@ -1,0 +1,56 @@
+"""The simulation notices every rule of the protocol that is broken on purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation.installation import silenced
+from tests.simulation.mutations import MUTATIONS
+from tests.simulation.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Within how many seeds, counted from 0, each has to be noticed.
+_WITHIN = {
+    "outcome_without_fence": 40,
+    "claim_without_fence": 40,
+    "claim_after_the_call": 10,
+    "first_attempt_stamped_with_the_outcome": 10,
+    "throttled_later_goes_back_to_planned": 20,
+    "refused_later_goes_to_rejected": 40,
+    "value_computed_anew": 40,
+    "timestamp_of_the_retry": 10,
+    "resent_after_a_day": 40,
+    "next_generation_by_itself": 40,
+    "report_before_sent_is_dropped": 120,
+    "monthly_row_before_the_daily_rows": 10,
+    "daily_rows_before_the_ledger": 10,
+    "deleted_before_the_rows": 40,
+}
+
+# It needs a pause of an hour or more at one instruction, in the 23rd hour of a fact whose fate is
+# open: 138 runs made for it did not come upon that.
+_NOT_NOTICED_YET = frozenset({"no_check_between_claim_and_call"})
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    with silenced():
+        yield
+
+
+@pytest.mark.parametrize("name", _WITHIN)
+def test_a_mutation_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MUTATIONS[name](monkeypatch)
+    seeds = _WITHIN[name]
+    for seed in range(seeds):
+        if Run(seed).execute().violations:
+            return
+    pytest.fail(f"{name} went unnoticed for {seeds} seeds")
+
+
+def test_every_mutation_is_tried() -> None:
+    assert _WITHIN.keys() | _NOT_NOTICED_YET == MUTATIONS.keys()

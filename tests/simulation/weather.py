@@ -1,0 +1,72 @@
+"""The weather: how often what goes wrong in one run.
+
+Each run draws its own: some faults are off, others frequent. A run in which everything goes wrong
+at once gets stuck early and finds less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
+
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86_400.0
+
+
+@dataclass(slots=True)
+class Weather:
+    """Chances per call, and durations in seconds."""
+
+    crash: float = 0.0
+    stall: float = 0.0
+    longest_stall: float = MINUTE
+    slow: float = 0.0
+    throttled: float = 0.0
+    lost_answer: float = 0.0
+    index_lag: float = 1.0
+    stale_read: float = 0.0
+    duplicate_receipt: float = 0.0
+    undone_deletion: float = 0.0
+    lost_renewal: float = 0.0
+    stripe_faults: float = 0.0
+    skew: float = 0.0
+    refusals: float = 0.0
+    late_summary: float = 0.0
+    latest_summary: float = HOUR
+
+    @classmethod
+    def drawn(cls, rng: random.Random) -> Weather:
+        """The weather of one run."""
+
+        def sometimes(*rates: float, share: float = 0.6) -> float:
+            return rng.choice(rates) if rng.random() < share else 0.0
+
+        return cls(
+            crash=sometimes(0.0005, 0.003, 0.01),
+            stall=sometimes(0.001, 0.005, 0.02),
+            longest_stall=rng.choice((2 * MINUTE, 10 * MINUTE, 45 * MINUTE, 3 * HOUR)),
+            slow=sometimes(0.01, 0.1),
+            throttled=sometimes(0.002, 0.02, 0.1),
+            lost_answer=sometimes(0.002, 0.02, 0.1),
+            index_lag=rng.choice((0.1, 5.0, 2 * MINUTE)),
+            stale_read=sometimes(0.1, 0.5),
+            duplicate_receipt=sometimes(0.01, 0.1, 0.3),
+            undone_deletion=sometimes(0.01, 0.1, 0.3),
+            lost_renewal=sometimes(0.1, 0.5),
+            stripe_faults=sometimes(0.05, 0.2, 0.6, share=0.8),
+            skew=sometimes(1.0, 150.0),
+            refusals=sometimes(0.05, 0.3, share=0.4),
+            late_summary=sometimes(0.1, 0.9),
+            latest_summary=rng.choice((2 * MINUTE, 2 * HOUR, 22 * HOUR)),
+        )
+
+    def clear_up(self) -> None:
+        """Everything works from now on; clocks stay as wrong as they are."""
+        self.crash = self.stall = self.slow = self.throttled = self.lost_answer = 0.0
+        self.stale_read = self.duplicate_receipt = self.undone_deletion = 0.0
+        self.lost_renewal = self.stripe_faults = self.late_summary = self.refusals = 0.0
+        self.index_lag = 0.1
