@@ -21,7 +21,6 @@ from infra.stripe_simulator import (
 )
 from producers.queues import Queue
 from tests.integration.scenario import bill_body, file_body
-from worker.ledger.fact import StripeAccount
 from worker.ledger.item import State
 from worker.outcome import DeadLetter, Done, Outcome
 from worker.resending import NotResent
@@ -30,6 +29,7 @@ from worker.stripe_api.connection import StripeConnection
 if TYPE_CHECKING:
     from tests.integration.scenario import Scenario
     from worker.installation import Installation
+    from worker.ledger.fact import StripeAccount
     from worker.ledger.item import LedgerItem
 
 OCTOBER = "storage-usage#cus_A#2026-10"
@@ -547,11 +547,11 @@ def test_an_hour_lost_before_the_claim_does_not_send_after_the_window(
     scenario.wall.advance(timedelta(hours=22, minutes=30))
 
     # When the worker stands still for an hour while it asks whose key it has
-    said = scenario.worker.stripe.account()
+    ask = StripeConnection.account
 
-    def slow_account(_: StripeConnection) -> StripeAccount:
+    def slow_account(connection: StripeConnection) -> StripeAccount:
         scenario.wall.advance(HOUR)
-        return said
+        return ask(connection)
 
     monkeypatch.setattr(StripeConnection, "account", slow_account)
     scenario.handle(body, worker=scenario.installation())
