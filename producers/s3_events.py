@@ -17,7 +17,8 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationErr
 from producers.messages import FileProcessed, UnreadableMessage, describe_problems
 
 _OBJECT_CREATED = "Object Created"
-_CREATED_PREFIX = "ObjectCreated:"
+# AWS writes `ObjectCreated:Put`; other S3 servers write `s3:ObjectCreated:Put`.
+_CREATED_PREFIXES = ("ObjectCreated:", "s3:ObjectCreated:")
 
 
 class _Named(BaseModel):
@@ -101,5 +102,5 @@ def _from_records(notification: _Notification) -> tuple[FileProcessed, ...]:
             event_time=record.event_time,
         )
         for record in notification.records
-        if record.event_name.startswith(_CREATED_PREFIX)
+        if record.event_name.startswith(_CREATED_PREFIXES)
     )

@@ -31,15 +31,20 @@ def names_in(*expressions: str) -> dict[str, str]:
 # A fact is frozen once: whoever comes second reads what the first one wrote.
 LEDGER_IS_NEW = "attribute_not_exists(fact)"
 
+# A fact that was skipped because of its run may be made anew: nothing was ever sent for it.
+LEDGER_IS_SKIPPED = "#state = :skipped AND fence = :seenFence"
+
 # Nobody moved the item since it was read. Every transition raises the fence.
 LEDGER_AS_READ = "#state = :seenState AND generation = :generation AND fence = :seenFence"
 
 # Only the holder of the latest claim may say what became of it.
 LEDGER_CLAIM_HELD = "#state = :sending AND fence = :seenFence"
 
+LEDGER_STANDING = "fact, #state, lastError"
 LEDGER_CLAIM = (
     "SET #state = :state, fence = :fence, attempts = :attempts, claimUntil = :claimUntil, "
-    "claimedBy = :claimedBy, firstAttemptAt = :firstAttemptAt, nextAttemptAt = :nextAttemptAt"
+    "claimedBy = :claimedBy, firstAttemptAt = :firstAttemptAt, nextAttemptAt = :nextAttemptAt, "
+    "account = :account"
 )
 LEDGER_SENT = (
     "SET #state = :state, fence = :fence, sentAt = :sentAt, nextAttemptAt = :nextAttemptAt "
@@ -64,6 +69,9 @@ LEDGER_RESENT = (
     "attempts = :attempts, nextAttemptAt = :nextAttemptAt, openShard = :openShard "
     "REMOVE claimUntil, claimedBy, firstAttemptAt, sentAt, lastError"
 )
+LEDGER_HELD_BACK = (
+    "SET fence = :fence, retries = :retries, nextAttemptAt = :nextAttemptAt, lastError = :lastError"
+)
 LEDGER_LATER = "SET fence = :fence, nextAttemptAt = :nextAttemptAt"
 
 # The sparse index of what waits, by shard and due time.
@@ -76,6 +84,11 @@ LEDGER_OF_CUSTOMER = "customerEvent = :customerEvent AND #timestamp BETWEEN :fir
 
 # Sizing never touches a row that left `pending`.
 DAILY_IS_OPEN = "attribute_not_exists(customerId) OR billingStatus = :pending"
+# A measure taken on another day never replaces one that was taken on the day itself.
+DAILY_HAS_NO_OWN_MEASURE = (
+    "attribute_not_exists(customerId) OR "
+    "(billingStatus = :pending AND attribute_exists(measuredOn))"
+)
 DAILY_OF_MONTH = "customerId = :customerId AND #date BETWEEN :first AND :last"
 DAILY_CUSTOMERS_OF_MONTH = "billingMonth = :month"
 # A row follows the ledger forward only; a row that is gone is not made anew.

@@ -33,11 +33,13 @@ from worker.late_refusals import LateRefusals
 from worker.ledger.fact import FactKind
 from worker.ledger.store import Ledger
 from worker.listing import S3Listing
+from worker.metrics import Metrics
 from worker.month_rows import MonthRows
 from worker.names import TableNames
 from worker.prefixes import Prefixes
 from worker.preview import Preview
-from worker.reconciliation import Reconciliation
+from worker.reconciliation.comparison import Reconciliation
+from worker.reconciliation.watch import Watch
 from worker.resending import Resending
 from worker.settlement import SendPolicy, Settlement
 from worker.stripe_api.api_key import ApiKey
@@ -47,6 +49,7 @@ from worker.stripe_api.error_reports import StripeErrorReports
 from worker.stripe_api.invoices import StripeInvoices
 from worker.stripe_api.meter_events import StripeMeterEvents
 from worker.stripe_api.metered_prices import MeteredPrices
+from worker.stripe_api.subscriptions import StripeSubscriptions
 from worker.stripe_api.summaries import StripeSummaries
 from worker.sweep import Sweep
 from worker.tables.customers import table_customer_ids
@@ -153,6 +156,8 @@ class Installation:
             examination=self.examination,
             invoices=self.invoices,
             account=self.stripe.account,
+            likely_account=self.stripe.likely_account,
+            trip=self.circuit.trip,
             clock=self.clock,
             claim=timedelta(seconds=self.settings.claim_seconds),
             policy=SendPolicy(self.settings.send, self.settings.bill_from),
@@ -204,9 +209,12 @@ class Installation:
         return Reconciliation(
             ledger=self.ledger,
             summaries=self.summaries,
+            invoices=self.invoices,
+            subscriptions=StripeSubscriptions(self.stripe, self.metered_prices),
             account=self.stripe.account,
             customers=self.customer_ids,
             daily=self.daily,
+            expected=ExpectedFacts(daily=self.daily, ledger=self.ledger),
             event_names={
                 FactKind.STORAGE: self.settings.storage_event_name,
                 FactKind.FILE: self.settings.file_event_name,
@@ -305,7 +313,16 @@ class Installation:
                     bucket=settings.bucket,
                     event_name=settings.file_event_name,
                 ),
-                tick=TickHandler(jobs=self.jobs(), backlog=self.backlog, clock=self.clock),
+                tick=TickHandler(
+                    jobs=self.jobs(),
+                    watch=Watch(
+                        reconciliation=self.reconciliation,
+                        metrics=Metrics(self.clock),
+                        clock=self.clock,
+                    ),
+                    backlog=self.backlog,
+                    clock=self.clock,
+                ),
                 stripe_event=StripeEventHandler(
                     reports=self.error_reports,
                     refusals=LateRefusals(self.ledger),

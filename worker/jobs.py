@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
+from producers.fan_out import FanOutCount
 from producers.queues import Queue
 from worker.errors import BillingError
 from worker.expected import month_to_watch
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from producers.billing_month import BillingMonth
-    from producers.fan_out import FanOut, FanOutCount
+    from producers.fan_out import FanOut
     from worker.clock import Clock
     from worker.examination import Examination
     from worker.expected import ExpectedFacts
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 _CHUNK = 1000
 _EXAMPLES = 20
+_LONGEST_CONFIRMING_SECONDS = 600.0
 _REPORTS = "error-reports"
 _REPORTS_KEPT = timedelta(days=30)
 # Reports are made of what happened before; an hour again costs little and misses nothing.
@@ -117,28 +119,39 @@ class Jobs:
         customers = self._daily.customers(month) if only is None else (only,)
         return self._fan_out.monthly(customers, month)
 
+    def bill(self, month: BillingMonth, customers: Iterable[str]) -> FanOutCount:
+        """Enqueue the billing of a month for those customers."""
+        return self._fan_out.monthly(customers, month)
+
     def resolve(self, due_by: datetime | None) -> Resolved:
         """Ask again for the facts that wait (those due by an instant, or all), and ask Stripe.
 
-        What waits to be sent is enqueued first, so that Stripe's other endpoints being down stops
-        nothing. In a dry run the count alone is made.
+        Reports of refusals come before the summaries: they tell more than a sum. The summaries are
+        asked for ten minutes at most, and no more once Stripe fails; what is left stays due. In a
+        dry run nothing is asked and nothing is sent.
         """
         now = self._clock.now()
         resolved = Resolved()
-        sent: list[LedgerItem] = []
+        asks = self._fan_out.sends
+        if asks:
+            with self._tolerating(resolved):
+                resolved.reports = self.fetch_reports()
+        until = self._clock.monotonic() + _LONGEST_CONFIRMING_SECONDS
         waits = self._ledger.waiting(due_by)
         while chunk := list(itertools.islice(waits, _CHUNK)):
-            unconfirmed = [item for item in chunk if isinstance(next_step(item, now), Settled)]
-            sent += unconfirmed
+            sent = [item for item in chunk if isinstance(next_step(item, now), Settled)]
+            resolved.unconfirmed += len(sent)
             resolved.enqueued += self.ask_again(
                 [item for item in chunk if not isinstance(next_step(item, now), Settled)]
             )
-        resolved.unconfirmed = len(sent)
+            if asks and sent and self._clock.monotonic() < until:
+                asks = False
+                with self._tolerating(resolved):
+                    resolved.confirmed += self._examination.confirm(sent).confirmed
+                    asks = True
         month = month_to_watch(now)
         if month is not None:
             resolved.missing = self._missing(month)
-        if self._fan_out.sends:
-            self._ask_stripe(sent, resolved)
         return resolved
 
     def _missing(self, month: BillingMonth) -> int:
@@ -166,13 +179,6 @@ class Jobs:
                 sent += self._fan_out.again(queue, origins).sent
         return sent
 
-    def _ask_stripe(self, sent: Sequence[LedgerItem], resolved: Resolved) -> None:
-        """Fetch reports of refusals, then ask the summaries: a report tells more than a sum."""
-        with self._tolerating(resolved):
-            resolved.reports = self._enqueue_reports()
-        with self._tolerating(resolved):
-            resolved.confirmed = self._examination.confirm(sent).confirmed
-
     @contextmanager
     def _tolerating(self, resolved: Resolved) -> Iterator[None]:
         """Let one question to Stripe fail without the others; the next tick asks again."""
@@ -182,7 +188,12 @@ class Jobs:
             _log.warning("Stripe could not be asked", action="resolve_incomplete", error=str(error))
             resolved.problems.append(str(error))
 
-    def _enqueue_reports(self) -> int:
+    def fetch_reports(self) -> int:
+        """Enqueue Stripe's reports of refusals since the last time; returns how many.
+
+        Raises:
+            StripeUnavailable: Stripe did not list them all; nothing is remembered as fetched.
+        """
         now = self._clock.now()
         cursor = self._ledger.cursor(_REPORTS)
         since = now - _REPORTS_KEPT if cursor is None else cursor - _REPORTS_OVERLAP
@@ -193,4 +204,6 @@ class Jobs:
 
     def sweep(self, since: datetime) -> FanOutCount:
         """Enqueue the runs that completed since an instant and that no fact bills."""
-        return self._fan_out.completions(self._sweep.unbilled(since))
+        refused = FanOutCount()
+        count = self._fan_out.completions(self._sweep.unbilled(since, refused.refuse))
+        return replace(count, refused=refused.refused, examples=refused.examples)

@@ -101,6 +101,9 @@ def notes_on(item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) ->
     late = [row.day for row in rows if row.day.day not in basis.days]
     if late:
         notes.append(f"rows that came after the month was claimed, not billed: {_dates(late)}")
+    remeasured = [row.day for row in rows if row.measured_late and row.day.day in basis.days]
+    if remeasured:
+        notes.append(f"days measured on a later day: {_dates(remeasured)}")
     standing = sum(row.total_bytes for row in rows if row.day.day in basis.days)
     present = sum(1 for row in rows if row.day.day in basis.days)
     if present == len(basis.days) and standing != basis.total_bytes:

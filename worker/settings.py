@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -14,6 +14,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -80,6 +81,16 @@ class Settings(BaseSettings):
     @classmethod
     def _in_utc(cls, instant: datetime | None) -> datetime | None:
         return None if instant is None else instant.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _check_folders(self) -> Self:
+        uploads, products = self.input_prefix, self.output_prefix
+        if uploads.startswith(products) or products.startswith(uploads):
+            raise ValueError(
+                f"SIFTBEAM_INPUT_PREFIX {uploads} and SIFTBEAM_OUTPUT_PREFIX {products} overlap: "
+                "what lies in both would be billed twice"
+            )
+        return self
 
     @property
     def region(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
@@ -15,10 +15,12 @@ from worker.ledger.rules import (
     Attempt,
     Busy,
     Overdue,
+    Step,
     Stuck,
     answered,
     claimed,
     first_item,
+    held_back,
     left_to_a_person,
     next_step,
     postponed,
@@ -76,6 +78,8 @@ class Settlement:
         examination: asks about facts that may not be sent again.
         invoices: tells whether usage would come too late.
         account: says whose key is in use.
+        likely_account: says so as far as it is known without Stripe.
+        trip: is told when Stripe cannot be asked.
         clock: the time.
         claim: how long a claim holds.
         policy: what is sent at all.
@@ -91,6 +95,8 @@ class Settlement:
         examination: Examination,
         invoices: Invoices,
         account: Callable[[], StripeAccount],
+        likely_account: Callable[[], StripeAccount],
+        trip: Callable[[str], None],
         clock: Clock,
         claim: timedelta,
         policy: SendPolicy,
@@ -102,23 +108,29 @@ class Settlement:
         self._examination = examination
         self._invoices = invoices
         self._account = account
+        self._likely_account = likely_account
+        self._trip = trip
         self._clock = clock
         self._claim = claim
         self._policy = policy
         self._tokens = tokens
         self._jitter = jitter
 
-    def skips(self, stamped_at: datetime) -> bool:
-        """Whether a new fact with this stamp would be recorded only."""
-        return self._policy.skips(stamped_at) is not None
+    def trusts_rows(self, stamped_at: datetime) -> bool:
+        """Whether a row that says billed is to be believed against an empty ledger.
+
+        Not in shadow and before BILL_FROM, where another system bills and nothing is sent; not
+        while verifying, where Stripe is asked.
+        """
+        return self._policy.mode != "verify" and self._policy.skips(stamped_at) is None
 
     def find(self, key: str) -> LedgerItem | None:
         """The ledger's item of a fact, if there is one."""
         return self._ledger.find(key)
 
     def account(self) -> StripeAccount:
-        """Whose key is in use, for freezing a fact."""
-        return self._account()
+        """Whose key is in use, for freezing a fact; its id may not be known yet."""
+        return self._likely_account()
 
     def freeze(self, fact: Fact) -> LedgerItem:
         """Write a new fact, or find the one that was frozen before.
@@ -134,6 +146,15 @@ class Settlement:
         """Write down that a fact is not to be billed, unless it was frozen before."""
         return self._ledger.freeze(skipped_item(fact, reason, self._clock.now()))
 
+    def revive(self, skipped: LedgerItem, fact: Fact) -> LedgerItem:
+        """Make a fact anew that was skipped, so that nothing was ever sent for it.
+
+        Raises:
+            LostRace: another worker was first.
+        """
+        fresh = first_item(fact, self._clock.now())
+        return self._ledger.revive(skipped, replace(fresh, fence=skipped.fence + 1))
+
     def settle(self, item: LedgerItem) -> LedgerItem:
         """Make one attempt if the rules allow one; returns the item as it then stands.
 
@@ -144,31 +165,37 @@ class Settlement:
         now = self._clock.now()
         step = next_step(item, now)
         if not isinstance(step, (Attempt, Overdue)):
+            if item.sent_at is not None:
+                # Counted in one account or mode, it is not in another.
+                _check_account(item, self._likely_account())
             return item
-        if item.fact.account.contradicts(self._account()):
-            raise OtherAccount(
-                f"{item.fact.key} was frozen for Stripe account {_name(item.fact.account)}, the "
-                f"key in use is of {_name(self._account())}; put that account's key back, then "
-                "replay"
+        try:
+            account = self._account()
+            _check_account(item, account)
+            decided = self._before_call(item, step, now)
+        except StripeUnavailable as error:
+            self._trip(str(error))
+            return self._ledger.decide(
+                item, held_back(item, str(error), self._clock.now(), self._jitter())
             )
-        if isinstance(step, Overdue):
-            return self._decide(item)
-        if self._policy.mode == "shadow":
-            return self._ledger.decide(item, postponed(item, now))
-        if item.attempts == 0:
-            decided = self._before_first_call(item, now)
-            if decided is not None:
-                return decided
+        if decided is not None:
+            return decided
         # Judged again: what was asked of Stripe above may have taken any time.
         claimed_at, now = self._clock.monotonic(), self._clock.now()
         if not isinstance(next_step(item, now), Attempt):
             return item
-        held = self._ledger.claim(item, claimed(item, now, self._claim))
+        held = self._ledger.claim(item, claimed(item, now, self._claim, account))
         answer = self._call(held, claimed_at)
         return self._ledger.record(held, answered(held, answer, self._clock.now(), self._jitter()))
 
-    def _before_first_call(self, item: LedgerItem, now: datetime) -> LedgerItem | None:
-        """What is known against a first call: the item as that leaves it; None to make the call."""
+    def _before_call(self, item: LedgerItem, step: Step, now: datetime) -> LedgerItem | None:
+        """What is known against a call: the item as that leaves it; None to make the call."""
+        if isinstance(step, Overdue):
+            return self._examination.decide(item)
+        if self._policy.mode == "shadow":
+            return self._ledger.decide(item, postponed(item, now))
+        if item.attempts:
+            return None
         if self._policy.mode == "verify":
             found = self._examination.verify(item)
             if found is not None:
@@ -192,19 +219,6 @@ class Settlement:
             ),
         )
 
-    def _decide(self, item: LedgerItem) -> LedgerItem:
-        """Ask the summaries; where they cannot be had, the fact goes on waiting in the ledger."""
-        try:
-            return self._examination.decide(item)
-        except StripeUnavailable as error:
-            _log.warning(
-                "Stripe's summaries cannot be had; asking again later",
-                action="decision_postponed",
-                fact=item.fact.key,
-                error=str(error),
-            )
-            return item
-
     def _call(self, held: LedgerItem, claimed_at: float) -> Answer:
         passed = timedelta(seconds=self._clock.monotonic() - claimed_at)
         if passed >= min(self._claim, _LONGEST_PAUSE_BEFORE_CALL):
@@ -212,6 +226,14 @@ class Settlement:
                 Door.NOT_SENT, f"{passed.total_seconds():.0f} s passed between claim and call"
             )
         return self._events.send(held, self._tokens())
+
+
+def _check_account(item: LedgerItem, account: StripeAccount) -> None:
+    if item.fact.account.contradicts(account):
+        raise OtherAccount(
+            f"{item.fact.key} was frozen for Stripe account {_name(item.fact.account)}, the key in "
+            f"use is of {_name(account)}; put that account's key back, then replay"
+        )
 
 
 def outcome_of(item: LedgerItem, now: datetime) -> Outcome:

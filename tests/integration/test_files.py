@@ -457,7 +457,7 @@ def test_a_sweep_dates_a_run_by_its_objects_where_its_row_does_not(
     assert sweep(planted, planted.wall()) == ["run-1"]
 
     assert billed(planted) == {"run-1": "100"}
-    assert "sweep_undated" in "".join(capsys.readouterr())
+    assert "names no time" in "".join(capsys.readouterr())
 
 
 def test_a_sweep_pages_through_the_history(scenario: Scenario) -> None:

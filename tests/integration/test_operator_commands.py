@@ -23,6 +23,7 @@ from infra.stripe_simulator import (
     Seed,
     SeedCustomer,
     SeedMeter,
+    SeedSubscription,
     Status,
 )
 from tests.integration.scenario import Changes, bill_body, file_body
@@ -726,6 +727,15 @@ def line(answer: Reconciled, customer: str, meter: str) -> Compared:
 def billed(scenario: Scenario) -> Scenario:
     """October billed for two customers, with two runs; a third has no usage at all."""
     scenario.customers("cus_A", "cus_B", "cus_C")
+    since = datetime(2026, 10, 1, tzinfo=UTC)
+    scenario.simulator.seed(
+        Seed(
+            subscriptions=tuple(
+                SeedSubscription(customer=customer, started=since)
+                for customer in ("cus_A", "cus_B", "cus_C")
+            )
+        )
+    )
     scenario.month("cus_A", "2026-10", [GIB] * 31)
     scenario.month("cus_B", "2026-10", [2 * GIB] * 31)
     for customer in ("cus_A", "cus_B"):

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from producers.billing_month import BillingMonth
     from producers.messages import BillCustomerMonth
     from worker.late_refusals import Noted
+    from worker.ledger.fact import StripeAccount
     from worker.outcome import Outcome
     from worker.stripe_api.error_reports import NamedRefusal
 
@@ -62,7 +63,7 @@ def claim_after_the_call(patch: pytest.MonkeyPatch) -> None:
         now = self._clock.now()
         if not isinstance(rules.next_step(item, now), rules.Attempt):
             return item
-        wanted = claimed(item, now, self._claim)
+        wanted = claimed(item, now, self._claim, item.fact.account)
         answer = self._events.send(wanted, self._tokens())
         held = self._ledger.claim(item, wanted)
         return self._ledger.record(held, answered(held, answer, now, self._jitter()))
@@ -71,8 +72,10 @@ def claim_after_the_call(patch: pytest.MonkeyPatch) -> None:
 
 
 def first_attempt_stamped_with_the_outcome(patch: pytest.MonkeyPatch) -> None:
-    def late(item: LedgerItem, now: datetime, claim: timedelta) -> LedgerItem:
-        return replace(claimed(item, now, claim), first_attempt_at=item.first_attempt_at)
+    def late(
+        item: LedgerItem, now: datetime, claim: timedelta, account: StripeAccount
+    ) -> LedgerItem:
+        return replace(claimed(item, now, claim, account), first_attempt_at=item.first_attempt_at)
 
     patch.setattr(worker.settlement, "claimed", late)
     for name in ("LEDGER_SENT", "LEDGER_UNKNOWN"):

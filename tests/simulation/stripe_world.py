@@ -6,7 +6,7 @@ https://docs.stripe.com/api/billing/meter-event/create
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -313,6 +313,13 @@ class MeterEventLine:
             self._account_known = True
         return ACCOUNT
 
+    def likely_account(self) -> StripeAccount:
+        """Whose key it is, as far as that is known now."""
+        try:
+            return self.account()
+        except StripeUnavailable:
+            return replace(ACCOUNT, id=None)
+
     def problem(self) -> str | None:
         """Why Stripe cannot be used now, as the circuit asks."""
         self._line.process.travel("stripe probe")
@@ -365,7 +372,7 @@ class MeterEventLine:
 
 
 def _invalid(message: str) -> stripe.StripeError:
-    return _made(stripe.InvalidRequestError, message, None, http_status=400)
+    return _refusal(stripe.InvalidRequestError, message, None, http_status=400)
 
 
 def _error_of(  # noqa: PLR0911 - a row of the table each
@@ -378,13 +385,13 @@ def _error_of(  # noqa: PLR0911 - a row of the table each
         case Fate.ACCEPTED_THEN_500 | Fate.SERVER_ERROR:
             return stripe.APIError("An unknown error occurred", http_status=500)
         case Fate.THROTTLED:
-            return stripe.RateLimitError("Too many requests", http_status=429)
+            return _refusal(stripe.RateLimitError, "Too many requests", http_status=429)
         case Fate.CONFLICT:
-            return stripe.APIError("lock_timeout", http_status=409)
+            return _refusal(stripe.APIError, "lock_timeout", http_status=409)
         case Fate.BAD_KEY:
-            return stripe.AuthenticationError("Invalid API Key provided", http_status=401)
+            return _refusal(stripe.AuthenticationError, "Invalid API Key", http_status=401)
         case Fate.FORBIDDEN:
-            return stripe.PermissionError("The key may not do that", http_status=403)
+            return _refusal(stripe.PermissionError, "The key may not do that", http_status=403)
         case Fate.INVALID:
             return _invalid("No active meter found with that event name.")
         case Fate.NOT_CONNECTED:
@@ -398,6 +405,14 @@ def _made(
 ) -> stripe.StripeError:
     """An error of the library, whose constructors carry no types."""
     return kind(*arguments, **named)
+
+
+def _refusal(
+    kind: Callable[..., stripe.StripeError], message: str, *arguments: object, http_status: int
+) -> stripe.StripeError:
+    """A refusal in Stripe's own words: with its error object, as a proxy's page has none."""
+    body = {"error": {"type": "invalid_request_error", "message": message}}
+    return _made(kind, message, *arguments, http_status=http_status, json_body=body)
 
 
 def _not_connected() -> stripe.StripeError:

@@ -86,9 +86,9 @@ def file_processed(
         check_run_id(output.run_id)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from None
-    message = FileProcessed(
-        bucket=installation.settings.bucket, key=one, event_time=installation.clock.now()
-    )
+    # As S3's own event would have said it: the usage belongs to the month of its output.
+    written_at = installation.listing.last_written(one) or installation.clock.now()
+    message = FileProcessed(bucket=installation.settings.bucket, key=one, event_time=written_at)
     count = installation.fan_out(dry_run=dry_run).completions([message])
     _report(count, one, dry_run=dry_run, as_json=as_json)
 

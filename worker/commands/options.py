@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 import typer
 
-from producers.billing_month import BillingMonth, NotABillingMonth
+from producers.billing_month import FIRST_YEAR, BillingMonth, NotABillingMonth
 from producers.identity import check_customer_id
 from producers.instant import NotAnInstant, parse_instant
 
@@ -53,6 +53,10 @@ def read_day(text: str | None, now: datetime) -> date:
         raise typer.BadParameter(
             f"{text!r} is not a day; write YYYY-MM-DD, such as 2026-10-31", param_hint="--date"
         ) from None
+    if day.year < FIRST_YEAR:
+        raise typer.BadParameter(
+            f"{day} lies before {FIRST_YEAR}: nothing was stored then", param_hint="--date"
+        )
     if day > today:
         raise typer.BadParameter(
             f"{day} has not begun (today is {today} UTC): nothing to measure yet",

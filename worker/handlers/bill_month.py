@@ -116,13 +116,19 @@ class BillMonthHandler:
         stamped_at = month.closing_stamp if self._stamp == "month_end" else self._clock.now()
         standing = self._monthly.standing(customer, month)
         billed = standing is not None and standing.billing_status == BillingStatus.BILLED
-        # In shadow another system bills, and its rows say so.
-        if standing is not None and billed and not self._settlement.skips(stamped_at):
+        trusted = self._settlement.trusts_rows(stamped_at)
+        if standing is not None and billed and trusted:
             raise BilledElsewhere(
                 f"the monthly row of {customer} {month} says billed (event "
                 f"{standing.event_id or 'unknown'}), but the ledger has no such fact; restore the "
                 "ledger, or set the row's billingStatus to pending if Stripe never got it, then "
                 "replay"
+            )
+        followed = [row.day.isoformat() for row in rows if row.ledger_fence is not None]
+        if followed and trusted:
+            raise BilledElsewhere(
+                f"daily rows of {customer} {month} follow a ledger item that is not there "
+                f"({', '.join(followed[:3])}, ...); restore the ledger, then replay"
             )
         figures = month_figures(row.total_bytes for row in rows)
         return Fact(

@@ -12,11 +12,11 @@ from producers.identity import check_customer_id, check_run_id
 from producers.queues import Queue
 from worker.errors import Permanent
 from worker.ledger.fact import Fact, FactKind, file_key
-from worker.ledger.item import STUCK, LedgerItem
+from worker.ledger.item import STUCK, LedgerItem, State
 from worker.outcome import Done, Outcome, Retry
 from worker.prefixes import is_file
 from worker.settlement import outcome_of
-from worker.tables.history import COMPLETED, ENDED_UNBILLED
+from worker.tables.history import COMPLETED, ENDED_UNBILLED, SKIP_REASONS, skip_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,22 +107,30 @@ class FileProcessedHandler:
             return Done("not an output of a run, ignored")
         _check_ids(output, message.key)
         item = self._settlement.find(file_key(output.run_id))
-        if item is None:
+        skipped = item if item is not None and was_skipped_for_its_run(item) else None
+        if item is None or skipped is not None:
             run = self._history.find(output.run_id)
             if run is not None:
                 _check_owner(output, run.customer_id, "history")
+                if run.status in ENDED_UNBILLED and skipped is not None:
+                    return Done(f"not billed: {skipped.last_error}")
                 if run.status in ENDED_UNBILLED:
                     return self._skip(message, output, run.status)
                 if run.status not in COMPLETED:
                     return self._come_back(message, received, run.status)
-            item = self._settlement.freeze(self._fact(message, output, self._bytes(output, run)))
+            fact = self._fact(message, output, self._bytes(output, run))
+            item = (
+                self._settlement.freeze(fact)
+                if skipped is None
+                else self._settlement.revive(skipped, fact)
+            )
         _check_owner(output, item.fact.customer_id, "ledger")
         item = self._settlement.settle(item)
         self._follow(item)
         return outcome_of(item, self._clock.now())
 
     def _skip(self, message: FileProcessed, output: RunOutput, status: str) -> Outcome:
-        item = self._settlement.skip(self._fact(message, output, 0), f"the run has {status}")
+        item = self._settlement.skip(self._fact(message, output, 0), skip_reason(status))
         return Done(f"not billed: {item.last_error}")
 
     def _come_back(
@@ -173,12 +181,12 @@ class FileProcessedHandler:
     def _follow(self, item: LedgerItem) -> None:
         """Note on the run's row what Stripe said; nothing where it never said no.
 
-        ``retries`` is never reset, so whoever succeeds after a failure clears what the failure
-        wrote, or forestalls it.
+        ``retries`` is reset by a resend alone, so whoever succeeds after a failure clears what the
+        failure wrote, or forestalls it.
         """
         run_id, error = item.fact.subject, item.last_error
         if item.counted:
-            if item.retries:
+            if item.retries or item.generation > 1:
                 self._history.clear_error(run_id, item.fence)
         elif error is not None and (item.retries or item.state in STUCK):
             self._history.note_error(run_id, item.fence, error)
@@ -198,3 +206,8 @@ def _check_owner(output: RunOutput, owner: str | None, where: str) -> None:
             f"the key says {output.customer_id}, the {where} says run {output.run_id} belongs to "
             f"{owner}; mend whichever is wrong, then replay"
         )
+
+
+def was_skipped_for_its_run(item: LedgerItem) -> bool:
+    """Whether a fact was skipped because its run had failed: the run may be run again."""
+    return item.state is State.SKIPPED and item.last_error in SKIP_REASONS

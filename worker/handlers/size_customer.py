@@ -68,7 +68,7 @@ class SizeCustomerHandler:
         )
         measured_at = self._clock.now()
         if not self._daily.record(message.customer_id, message.date, usage, measured_at):
-            return Done("row already billed or failed, left as it is")
+            return Done("a row that this measure may not replace stands, left as it is")
         month = BillingMonth(message.date.year, message.date.month)
         if month.end <= measured_at:
             self._month_rows.note_late_rows(message.customer_id, month)

@@ -10,6 +10,7 @@ import structlog
 from producers.billing_month import BillingMonth
 from producers.messages import Job, Tick
 from producers.queues import Queue
+from worker.errors import Permanent
 from worker.outcome import Done, Outcome, Retry
 
 if TYPE_CHECKING:
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from worker.consumer.backlog import Backlog
     from worker.consumer.received import ReceivedMessage
     from worker.jobs import Jobs
+    from worker.reconciliation.watch import Watch
 
 _log = structlog.get_logger()
 # How far back a nightly sweep looks for completed runs without a fact.
 SWEEP_BACK = timedelta(days=7)
+_CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=1)
 _FIRST_PAUSE_SECONDS = 5
 _LONGEST_PAUSE_SECONDS = 300
+
+
+class TickNotDue(Permanent):
+    """The tick's own time lies in the future: no schedule sends that."""
 
 
 class TickHandler:
@@ -32,18 +39,24 @@ class TickHandler:
 
     Args:
         jobs: what the schedules ask for.
+        watch: compares the last month with Stripe.
         backlog: tells whether daily sizing is still under way.
         clock: the time.
     """
 
-    def __init__(self, *, jobs: Jobs, backlog: Backlog, clock: Clock) -> None:
+    def __init__(self, *, jobs: Jobs, watch: Watch, backlog: Backlog, clock: Clock) -> None:
         self._jobs = jobs
+        self._watch = watch
         self._backlog = backlog
         self._clock = clock
 
     def handle(self, message: Tick, received: ReceivedMessage) -> Outcome:
         """Run the job for the tick's own time. A tick that comes twice does no harm."""
         at = message.scheduled_time
+        if at > self._clock.now() + _CLOCKS_AGREE_WITHIN:
+            raise TickNotDue(
+                f"the tick is for {at.isoformat()}, which has not come; nothing was enqueued"
+            )
         count: FanOutCount
         match message.job:
             case Job.DAILY:
@@ -58,7 +71,7 @@ class TickHandler:
             case Job.SWEEP:
                 count = self._jobs.sweep(at - SWEEP_BACK)
             case Job.RECONCILE:
-                return Done("reconcile runs by hand: siftbeam-billing reconcile")
+                return Done(f"reconcile: {self._watch.run(at)}")
         return _report(message.job, count)
 
     def _sizing_goes_on(self, received: ReceivedMessage) -> bool:
@@ -81,8 +94,8 @@ class TickHandler:
 def _report(job: Job, count: FanOutCount) -> Outcome:
     if count.refused:
         _log.error(
-            "ids that can be no customer's were left out",
-            action="customers_refused",
+            "customers or runs that cannot be billed were left out",
+            action="ids_refused",
             job=job,
             refused=count.refused,
             examples=count.examples,

@@ -46,7 +46,8 @@ class StripeAccount:
     """The Stripe account that a fact belongs to.
 
     Args:
-        id: ``acct_…``, or None where the key may not read its own account.
+        id: ``acct_…``, or None where the key may not read its own account, or Stripe was not
+            there to be asked.
         livemode: whether the key is a live one.
     """
 
@@ -57,6 +58,10 @@ class StripeAccount:
         """Tell whether the two are certainly not the same account and mode."""
         known = self.id is not None and other.id is not None
         return self.livemode != other.livemode or (known and self.id != other.id)
+
+    def completed_by(self, other: StripeAccount) -> StripeAccount:
+        """This account, or the other where this one's id is not known."""
+        return other if self.id is None else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

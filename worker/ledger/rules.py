@@ -18,7 +18,7 @@ from worker.ledger.presence import Presence
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from worker.ledger.fact import Fact
+    from worker.ledger.fact import Fact, StripeAccount
 
 RESEND_WINDOW = timedelta(hours=23)
 CONFIRM_AFTER = timedelta(hours=1)
@@ -110,11 +110,17 @@ def next_step(item: LedgerItem, now: datetime) -> Step:
     return Attempt()
 
 
-def claimed(item: LedgerItem, now: datetime, claim: timedelta) -> LedgerItem:
-    """The item as a claim leaves it. The fence it carries must be shown to record the answer."""
+def claimed(
+    item: LedgerItem, now: datetime, claim: timedelta, account: StripeAccount
+) -> LedgerItem:
+    """The item as a claim leaves it. The fence it carries must be shown to record the answer.
+
+    The first claim freezes the account, where Stripe could not be asked for it before.
+    """
     until = now + claim
     return replace(
         item,
+        fact=replace(item.fact, account=item.fact.account.completed_by(account)),
         state=State.SENDING,
         fence=item.fence + 1,
         attempts=item.attempts + 1,
@@ -204,6 +210,25 @@ def examined(item: LedgerItem, presence: Presence, now: datetime) -> LedgerItem:
     return replace(moved, next_attempt_at=min(now + max(waited / 4, CONFIRM_AFTER), deadline))
 
 
+def may_be_invoiced(item: LedgerItem, finalized_at: datetime, *, exactly: bool) -> bool:
+    """Whether a fact stands on a final invoice whose line bills what the ledger comes to.
+
+    Args:
+        item: the fact.
+        finalized_at: when the invoice became final; what came later is not on it.
+        exactly: whether the line bills byte by byte, so that no fact can be missing from it. Where
+            it bills larger units, a late fact may hide in the rounding.
+    """
+    if item.state is not State.CONFIRMED or item.fact.value == 0:
+        return False
+    return exactly or (item.sent_at is not None and item.sent_at < finalized_at)
+
+
+def invoiced(item: LedgerItem) -> LedgerItem:
+    """The item of a confirmed fact that stands on a final invoice."""
+    return replace(item, state=State.INVOICED, fence=item.fence + 1, next_attempt_at=None)
+
+
 def refused(item: LedgerItem, reason: str) -> LedgerItem:
     """The item after Stripe reported, at whatever time, that it did not count the event."""
     return replace(
@@ -266,6 +291,17 @@ def resent(item: LedgerItem, now: datetime) -> LedgerItem:
         next_attempt_at=now,
         sent_at=None,
         last_error=None,
+    )
+
+
+def held_back(item: LedgerItem, reason: str, now: datetime, jitter: float) -> LedgerItem:
+    """The item of a fact that could not be tried, because Stripe could not be asked before it."""
+    return replace(
+        item,
+        fence=item.fence + 1,
+        retries=item.retries + 1,
+        next_attempt_at=now + pause(item.retries, jitter),
+        last_error=reason,
     )
 
 

@@ -33,6 +33,7 @@ _OUTCOMES = {
 _DECISIONS = {
     State.SENT: expressions.LEDGER_SENT,
     State.CONFIRMED: expressions.LEDGER_CLOSED,
+    State.INVOICED: expressions.LEDGER_CLOSED,
     State.MANUAL: expressions.LEDGER_STUCK,
     State.REFUSED: expressions.LEDGER_STUCK,
 }
@@ -67,21 +68,29 @@ class Ledger:
         item = answer.get("Item")
         return None if item is None else decode_item(item)
 
-    def existing(self, keys: Iterable[str]) -> set[str]:
-        """Which of at most a hundred facts the ledger has, by strongly consistent reads."""
+    def existing(self, keys: Iterable[str]) -> dict[str, tuple[State, str | None]]:
+        """State and last error of those of at most a hundred facts that the ledger has.
+
+        By strongly consistent reads.
+        """
         waiting = [{"fact": text(key)} for key in keys]
-        found: set[str] = set()
+        found: dict[str, tuple[State, str | None]] = {}
         while waiting:
             answer = self._dynamodb.batch_get_item(
                 RequestItems={
                     self._table: {
                         "Keys": waiting,
                         "ConsistentRead": True,
-                        "ProjectionExpression": "fact",
+                        "ProjectionExpression": expressions.LEDGER_STANDING,
+                        "ExpressionAttributeNames": expressions.names_in(
+                            expressions.LEDGER_STANDING
+                        ),
                     }
                 }
             )
-            found |= {item["fact"]["S"] for item in answer["Responses"].get(self._table, ())}
+            for item in answer["Responses"].get(self._table, ()):
+                error = item.get("lastError", {}).get("S")
+                found[item["fact"]["S"]] = (State(item["state"]["S"]), error)
             unread = answer.get("UnprocessedKeys", {}).get(self._table)
             waiting = [{"fact": text(key["fact"]["S"])} for key in unread["Keys"]] if unread else []
         return found
@@ -98,6 +107,30 @@ class Ledger:
         except ClientError as error:
             return decode_item(self._standing(error, item.fact.key))
         return item
+
+    def revive(self, skipped: LedgerItem, fresh: LedgerItem) -> LedgerItem:
+        """Replace a skipped fact by a new one, if it still stands as it was seen.
+
+        Raises:
+            LostRace: it was moved meanwhile.
+        """
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=encode_item(fresh),
+                ConditionExpression=expressions.LEDGER_IS_SKIPPED,
+                ExpressionAttributeNames=expressions.names_in(expressions.LEDGER_IS_SKIPPED),
+                ExpressionAttributeValues={
+                    ":skipped": text(State.SKIPPED),
+                    ":seenFence": number(skipped.fence),
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            there = decode_item(self._standing(error, fresh.fact.key))
+            if (there.fence, there.state) != (fresh.fence, fresh.state):
+                raise LostRace(f"{fresh.fact.key}: it was moved meanwhile") from None
+        return fresh
 
     def claim(self, seen: LedgerItem, wanted: LedgerItem) -> LedgerItem:
         """Move an item to ``sending`` if it still is as it was seen; returns it as it stands.
@@ -149,6 +182,8 @@ class Ledger:
         """
         if wanted.generation != seen.generation:
             update = expressions.LEDGER_RESENT
+        elif wanted.retries != seen.retries:
+            update = expressions.LEDGER_HELD_BACK
         elif wanted.state is seen.state:
             update = expressions.LEDGER_LATER
         else:
@@ -284,6 +319,7 @@ def _values(update: str, item: LedgerItem) -> dict[str, UniversalAttributeValueT
         ":nextAttemptAt": item.next_attempt_at,
         ":sentAt": item.sent_at,
         ":lastError": item.last_error,
+        ":account": item.fact.account.id,
         ":nextGeneration": item.generation,
         ":identifier": item.identifier,
         ":openShard": open_shard(item.fact.key),

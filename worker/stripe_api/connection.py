@@ -24,6 +24,7 @@ TIMEOUT_SECONDS = 10
 _UNAUTHORIZED = 401
 _TOO_MANY = 429
 _SERVER_ERRORS = 500
+_NOT_IMPLEMENTED = 501
 
 
 class StripeUnavailable(Temporary):
@@ -105,6 +106,17 @@ class StripeConnection:
             keyed.account = StripeAccount(self._ask_account_id(keyed), keyed.livemode)
         return keyed.account
 
+    def likely_account(self) -> StripeAccount:
+        """Whose key it is, as far as that is known now: the mode is, the id perhaps not.
+
+        Raises:
+            KeyUnavailable: there is no key.
+        """
+        try:
+            return self.account()
+        except StripeUnavailable:
+            return StripeAccount(None, self.keyed_client().livemode)
+
     def problem(self) -> str | None:
         """Why Stripe cannot be used now; None where it answers and takes the key."""
         try:
@@ -115,16 +127,25 @@ class StripeConnection:
 
     def _ask_account_id(self, keyed: KeyedClient) -> str | None:
         try:
-            return keyed.client.v1.accounts.retrieve_current().id
+            account = keyed.client.v1.accounts.retrieve_current()
         except stripe.StripeError as error:
-            status = error.http_status
-            if status == _UNAUTHORIZED:
+            if error.http_status == _UNAUTHORIZED:
                 self.refused(keyed)
-            elif status is not None and status < _SERVER_ERRORS and status != _TOO_MANY:
+            elif cannot_tell(error):
                 return None
             raise StripeUnavailable(
                 f"Stripe would not say whose key this is: {describe(error)}"
             ) from None
+        known: object = getattr(account, "id", None)
+        return known if isinstance(known, str) else None
+
+
+def cannot_tell(error: stripe.StripeError) -> bool:
+    """Whether a question is not for this key, or not known there: asking again changes nothing."""
+    status = error.http_status
+    if status is None or status in {_UNAUTHORIZED, _TOO_MANY}:
+        return False
+    return status < _SERVER_ERRORS or status == _NOT_IMPLEMENTED
 
 
 def describe(error: stripe.StripeError) -> str:
@@ -133,6 +154,12 @@ def describe(error: stripe.StripeError) -> str:
     parts = [
         type(error).__name__ if error.http_status is None else f"HTTP {error.http_status}",
         code or error.code or "",
-        safe_text(error.user_message or "no message"),
+        safe_text(_without_advice(error.user_message or "no message")),
     ]
     return " ".join(part for part in parts if part)
+
+
+def _without_advice(message: str) -> str:
+    """The library's network errors without its request to write to Stripe's support."""
+    _, found, cause = message.partition("(Network error: ")
+    return cause.removesuffix(")") if found else message

@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
-import stripe
 import structlog
 
 from producers.instant import epoch_seconds, from_epoch
-from worker.stripe_api.connection import StripeUnavailable, describe
-from worker.stripe_api.reading import NOT_ALLOWED, UnknownCustomer, reading
+from worker.stripe_api.reading import NotReadable, UnknownCustomer, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime, timedelta
+
+    import stripe
 
     from worker.stripe_api.connection import StripeConnection
     from worker.stripe_api.metered_prices import MeteredPrice, MeteredPrices
@@ -168,17 +168,18 @@ class StripeInvoices:
         if now < stamped_at + self._grace:
             return None
         try:
-            return self._final(customer_id, event_name, epoch_seconds(stamped_at))
-        except stripe.StripeError as error:
-            if error.http_status in NOT_ALLOWED:
-                _log.warning(
-                    "the key may not read invoices: usage may come after its invoice is final",
-                    action="invoices_unreadable",
-                    customer=customer_id,
-                    error=describe(error),
-                )
-                return None
-            raise StripeUnavailable(f"Stripe's invoices: {describe(error)}") from None
+            with reading("invoices"):
+                return self._final(customer_id, event_name, epoch_seconds(stamped_at))
+        except UnknownCustomer:
+            return None
+        except NotReadable as error:
+            _log.warning(
+                "invoices cannot be read: usage may come after its invoice is final",
+                action="invoices_unreadable",
+                customer=customer_id,
+                error=str(error),
+            )
+            return None
 
     def _final(self, customer_id: str, event_name: str, stamp: int) -> str | None:
         client = self._connection.keyed_client().client

@@ -109,10 +109,13 @@ def read_answer(error: stripe.StripeError) -> Answer:
         return _unanswered(error, reason)
     if status == _BAD_REQUEST and _DUPLICATE in (error.user_message or "").lower():
         return Accepted(duplicate=True)
-    if isinstance(error, stripe.RateLimitError):
-        return TurnedAway(Door.THROTTLED, reason)
     if isinstance(error, stripe.IdempotencyError):
         return Unclear(reason)
+    if error.error is None or not error.error.type:
+        # Not Stripe's own words: a proxy on the way, and Stripe may have the event all the same.
+        return Unclear(reason)
+    if isinstance(error, stripe.RateLimitError):
+        return TurnedAway(Door.THROTTLED, reason)
     if status in _DOORS:
         return TurnedAway(_DOORS[status], reason)
     if _BAD_REQUEST <= status < _SERVER_ERRORS and status != _TIMED_OUT_ON_THE_WAY:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import stripe
 
 from worker.errors import Permanent
-from worker.stripe_api.connection import StripeUnavailable, describe
+from worker.stripe_api.connection import StripeUnavailable, cannot_tell, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A restricted key lacks the permission (https://docs.stripe.com/keys#limit-access), or the other
-# end has no such thing at all.
-NOT_ALLOWED = frozenset({403, 404})
 _CUSTOMER = "customer"
 
 
 class NotReadable(Permanent):
-    """The key may not read it."""
+    """The key may not read it, or the other end has no such thing at all.
+
+    A restricted key lacks the permission (https://docs.stripe.com/keys#limit-access).
+    """
 
 
 class UnknownCustomer(Permanent):
@@ -44,6 +44,9 @@ def reading(what: str) -> Iterator[None]:
     except stripe.StripeError as error:
         if isinstance(error, stripe.InvalidRequestError) and error.param == _CUSTOMER:
             raise UnknownCustomer(f"Stripe's {what}: {describe(error)}") from None
-        if error.http_status in NOT_ALLOWED:
+        if cannot_tell(error):
             raise NotReadable(f"the key may not read {what}: {describe(error)}") from None
         raise StripeUnavailable(f"Stripe's {what}: {describe(error)}") from None
+    except (AttributeError, KeyError, TypeError) as error:
+        # The library hands on whatever JSON came: another shape shows only where it is used.
+        raise NotReadable(f"the answer about {what} has another shape: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # https://docs.stripe.com/keys: secret and restricted keys; masked ones keep their last four.
-_KEY = re.compile(r"\b((?:sk|rk)_(?:live|test)_)[A-Za-z0-9_*]+")
+_KEY = re.compile(r"\b((?:sk|rk)_(?:live|test)_)[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]+")
 _LONGEST = 300
 

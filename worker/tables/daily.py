@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MONTH_INDEX = "billingMonth-index"
 _KEPT_YEARS = 2
+# Thirty-one of them still fit into a DynamoDB number, which has 38 digits.
+_IMPOSSIBLE_BYTES = 10**30
 
 
 class BillingStatus(StrEnum):
@@ -45,12 +47,14 @@ class DailyRow:
         total_bytes: what was held.
         status: where the row stands.
         ledger_fence: the fence of the ledger item that the row last followed, if any.
+        measured_late: whether it was measured on another day than its own.
     """
 
     day: date
     total_bytes: int
     status: BillingStatus
     ledger_fence: int | None
+    measured_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +89,10 @@ class DailyTable:
     def record(
         self, customer_id: str, day: date, usage: CustomerUsage, measured_at: datetime
     ) -> bool:
-        """Write a day's measure; returns False where the row has left ``pending``.
+        """Write a day's measure; returns False where a row stands that it may not replace.
 
-        A measure taken on another day than the row's is marked with ``measuredOn``.
+        That is a row that has left ``pending``, and, for a measure taken on another day than the
+        row's, one that was measured on its own day. Such a late measure is marked ``measuredOn``.
         """
         row: dict[str, UniversalAttributeValueTypeDef] = {
             "customerId": text(customer_id),
@@ -103,13 +108,15 @@ class DailyTable:
             "calculatedAt": text(format_instant(measured_at)),
             "ttl": number(epoch_seconds(kept_until(day, _KEPT_YEARS))),
         }
+        condition = expressions.DAILY_IS_OPEN
         if measured_at.astimezone(UTC).date() != day:
             row["measuredOn"] = text(measured_at.astimezone(UTC).date().isoformat())
+            condition = expressions.DAILY_HAS_NO_OWN_MEASURE
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
                 Item=row,
-                ConditionExpression=expressions.DAILY_IS_OPEN,
+                ConditionExpression=condition,
                 ExpressionAttributeValues={":pending": text(BillingStatus.PENDING)},
             )
         except ClientError as error:
@@ -203,9 +210,18 @@ def _read(row: ReadAttributes, table: str) -> DailyRow:
             f"{table}: {written!r} is no date; remove the row, then replay"
         ) from None
     total = reader.number("totalStorageBytes")
-    if total < 0:
-        raise MalformedRow(f"{table} {written}: totalStorageBytes is below zero; mend the row")
+    if not 0 <= total < _IMPOSSIBLE_BYTES:
+        raise MalformedRow(
+            f"{table} {written}: totalStorageBytes is below zero or beyond anything S3 holds; "
+            "mend the row"
+        )
     status = reader.text_or_none("billingStatus") or BillingStatus.PENDING
     if status not in set(BillingStatus):
         raise MalformedRow(f"{table} {written}: billingStatus {status!r} is unknown; mend the row")
-    return DailyRow(day, total, BillingStatus(status), reader.number_or_none("ledgerFence"))
+    return DailyRow(
+        day,
+        total,
+        BillingStatus(status),
+        reader.number_or_none("ledgerFence"),
+        measured_late=reader.text_or_none("measuredOn") is not None,
+    )

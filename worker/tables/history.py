@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 KEY = "processing-historyId"
 COMPLETED = frozenset({"completed", "success"})
 ENDED_UNBILLED = frozenset({"failed", "canceled", "cancelled"})
+
+
+def skip_reason(status: str) -> str:
+    """Why the ledger skips a run that ended without something to bill."""
+    return f"the run has {status}"
+
+
+# A fact with one of these may be made anew: the run may be run again under its id.
+SKIP_REASONS = frozenset(skip_reason(status) for status in ENDED_UNBILLED)
 _SEGMENTS = 4
 _MILLISECOND_STAMPS_FROM = 10**11
 

@@ -7,7 +7,9 @@ from producers.billing_month import BillingMonth
 from worker.ledger.fact import Fact, FactKind, StripeAccount
 from worker.ledger.item import LedgerItem, State
 from worker.ledger.rules import first_item
-from worker.reconciliation import Line, Period, advice
+from worker.reconciliation.advice import advice
+from worker.reconciliation.line import Line
+from worker.reconciliation.period import Period
 
 AT = datetime(2025, 10, 3, 4, 5, 6, tzinfo=UTC)
 

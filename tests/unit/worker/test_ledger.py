@@ -98,7 +98,7 @@ def test_no_walk_sends_what_may_have_been_taken_a_day_ago(
         if not isinstance(next_step(item, now), Attempt):
             break
         assert open_since is None or now < open_since + RESEND_WINDOW
-        held = claimed(item, now, CLAIM)
+        held = claimed(item, now, CLAIM, item.fact.account)
         moved = answered(held, answer, now, 0.5)
         assert item.fence < held.fence < moved.fence
         assert held.identifier == fact.identifier(1)
