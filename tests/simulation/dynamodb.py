@@ -213,8 +213,10 @@ class DynamoDBClient:
                         unprocessed[name] = {**request, "Keys": rest}
                 expression = request.get("ProjectionExpression")
                 assert expression is None or isinstance(expression, str)
+                names = request.get("ExpressionAttributeNames", {})
+                assert isinstance(names, dict)
                 responses[name] = [
-                    _projected(found, expression, {})
+                    _projected(found, expression, names)
                     for key in wanted[:done]
                     if (found := table.read(key, consistent=bool(request.get("ConsistentRead"))))
                 ]

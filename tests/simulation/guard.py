@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.stripe_world import CountedEvent
 
 COUNTED = frozenset({"sent", "confirmed", "invoiced"})
+_UNKNOWN = {"NULL": True}
 _FROZEN = (
     *("kind", "customerId", "customerEvent", "subject", "eventName", "value", "timestamp"),
     *("livemode", "account", "origin", "createdAt", "days", "totalBytes", "peakBytes"),
@@ -105,6 +106,9 @@ class Guard:
             return
         self.facts[identifier] = key
         changed = [name for name in _FROZEN if old.get(name) != new.get(name)]
+        if old.get("account", _UNKNOWN) == _UNKNOWN and "account" in changed:
+            # The first claim freezes the account, where Stripe could not be asked before.
+            changed.remove("account")
         if changed:
             self.report("frozen", key, f"{who} changed {changed}")
         before, after = str(old["state"]["S"]), str(new["state"]["S"])

@@ -218,8 +218,9 @@ class Workload:
             "processing-historyId": {"S": run_id},
             "customerId": {"S": customer},
             "status": {"S": status},
-            "updatedAt": {"N": str(int(self.scheduler.now))},
         }
+        if status in {"completed", "success"}:
+            row["completedAt"] = {"N": str(int(self.scheduler.now))}
         table.write((run_id,), row, "application")
 
     def _plan_ticks(self, until: float) -> None:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10
 _UNAUTHORIZED = 401
-_TOO_MANY = 429
+# The same question may be answered later: a key rotated, a timeout on the way, a lock, a rate.
+_PASSING = frozenset({_UNAUTHORIZED, 408, 409, 425, 429})
 _SERVER_ERRORS = 500
 _NOT_IMPLEMENTED = 501
 
@@ -143,7 +144,7 @@ class StripeConnection:
 def cannot_tell(error: stripe.StripeError) -> bool:
     """Whether a question is not for this key, or not known there: asking again changes nothing."""
     status = error.http_status
-    if status is None or status in {_UNAUTHORIZED, _TOO_MANY}:
+    if status is None or status in _PASSING:
         return False
     return status < _SERVER_ERRORS or status == _NOT_IMPLEMENTED
 
