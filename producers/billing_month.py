@@ -72,6 +72,11 @@ class BillingMonth:
         return tuple(self.first_day + timedelta(days=n) for n in range(self.last_day.day))
 
     @property
+    def start(self) -> datetime:
+        """The first instant of the month, UTC."""
+        return datetime.combine(self.first_day, datetime.min.time(), tzinfo=UTC)
+
+    @property
     def end(self) -> datetime:
         """The first instant after the month, UTC."""
         return datetime.combine(self.last_day + timedelta(days=1), datetime.min.time(), tzinfo=UTC)

@@ -77,6 +77,7 @@ LEDGER_LATER = "SET fence = :fence, nextAttemptAt = :nextAttemptAt"
 # The sparse index of what waits, by shard and due time.
 LEDGER_DUE = "openShard = :shard AND nextAttemptAt <= :now"
 LEDGER_OPEN = "openShard = :shard"
+LEDGER_STAMPED = "#timestamp BETWEEN :first AND :last"
 # The facts of one customer and kind, by the minute they are stamped in.
 LEDGER_OF_CUSTOMER = "customerEvent = :customerEvent AND #timestamp BETWEEN :first AND :last"
 

@@ -159,9 +159,10 @@ class Preview:
         self._stamp_at = stamp
         self._clock = clock
 
-    def customers(self, month: BillingMonth) -> Iterator[str]:
-        """Each customer with daily rows in a month, once."""
-        return self._daily.customers(month)
+    def customers(self, month: BillingMonth) -> list[str]:
+        """Each customer with daily rows or facts in a month, by id."""
+        with_facts = self._ledger.customers_stamped_between(month.start, month.end)
+        return sorted({*self._daily.customers(month), *with_facts})
 
     def of_month(self, month: BillingMonth, customers: Iterable[str]) -> Iterator[CustomerPreview]:
         """Each of these customers' month, in their order; a stream, however many they are."""

@@ -196,7 +196,7 @@ def test_a_filtered_replay_moves_one_customers_letters(
 def test_what_cannot_succeed_is_skipped_unless_forced(installation: Installation, run: Run) -> None:
     kill_letters(installation, ["cus_A"] * 3)
 
-    skipped = run.json("replay", "--yes")
+    skipped = run.json("replay", "--yes", code=1)
     assert skipped["outcomes"] == {"skipped": 3}
     assert "nothing lies under service/input/cus_A/run" in skipped["notes"][0]
     assert dead(installation) == (3, 0)

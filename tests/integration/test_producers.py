@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 NIGHT = datetime(2026, 11, 1, 2, tzinfo=UTC)
 
 
+@pytest.fixture(autouse=True)
+def _at_night(wall: SettableClock) -> None:
+    wall.set(NIGHT)
+
+
 def tick(
     scenario: Scenario,
     job: str,

@@ -28,7 +28,7 @@ from worker.commands.dlq_printing import (
 from worker.commands.opening import open_installation
 from worker.commands.options import read_customer
 from worker.commands.printing import AsJson, JsonValue, console, errors, print_json, print_table
-from worker.dead_letters.replay import ReplayReport, ReplayRules
+from worker.dead_letters.replay import Fate, ReplayReport, ReplayRules
 from worker.dead_letters.selection import Selection, parse_duration
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def replay(
         typer.confirm(f"Replay {plan.moved:,} letters?", abort=True, err=True)
     report = _replay(scope, rules)
     report_replay(report, as_json=as_json)
-    if report.failed:
+    if report.failed or (report.fates[Fate.SKIPPED] and not dry_run):
         raise typer.Exit(1)
 
 

@@ -110,6 +110,7 @@ def ledger(item: LedgerItem) -> dict[str, JsonValue]:
     return {
         "fact": item.fact.key,
         "state": item.state,
+        "generation": item.generation,
         "bytes": item.fact.value,
         "timestamp": format_instant(item.fact.stamped_at),
         "identifier": item.identifier,

@@ -49,7 +49,7 @@ def preview(
     wanted = BillingMonth.containing(now) if month is None else read_month(month)
     only = read_customer(customer)
     parts = installation.preview
-    chosen = list(parts.customers(wanted)) if only is None else [only]
+    chosen = parts.customers(wanted) if only is None else [only]
     totals, previews = PreviewTotals(), []
     for one in track(
         parts.of_month(wanted, chosen),
@@ -85,7 +85,7 @@ def _print(
     running: bool,
 ) -> None:
     if not previews:
-        console.print(f"{month}: no customer has daily rows in it")
+        console.print(f"{month}: no customer has daily rows or billing facts in it")
         return
     title = f"{month}{', still running' if running else ''}: what billing comes to, nothing sent"
     print_table(title, _COLUMNS, [_row(one) for one in previews])

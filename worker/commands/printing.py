@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -18,8 +18,16 @@ Cell = str | int | bool | None
 JsonValue = Cell | list["JsonValue"] | dict[str, "JsonValue"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
-console = Console(highlight=False, emoji=False, markup=False)
-errors = Console(stderr=True, highlight=False, emoji=False, markup=False)
+# A pipe has no width: rows stay whole there, so that grep finds ids.
+_PIPED_WIDTH = 1000
+
+
+def _width(stream: TextIO) -> int | None:
+    return None if stream.isatty() else _PIPED_WIDTH
+
+
+console = Console(width=_width(sys.stdout), highlight=False, emoji=False, markup=False)
+errors = Console(stderr=True, width=_width(sys.stderr), highlight=False, emoji=False, markup=False)
 
 
 def print_json(value: Mapping[str, JsonValue] | Sequence[JsonValue]) -> None:

@@ -32,6 +32,9 @@ _ON_MISSING = (
 def print_report(report: Report) -> None:
     """For people: what differs, why, and what to do."""
     lines = report.lines
+    if not lines:
+        console.print(f"{report.month}: no customer, no rows and no facts: nothing to compare")
+        return
     console.print(
         f"{report.month}, {report.period.start:%Y-%m-%d %H:%M} to "
         f"{report.period.end:%Y-%m-%d %H:%M} UTC: "

@@ -251,7 +251,10 @@ def _standing(item: LedgerItem, now: datetime) -> Forecast:
     why = item.last_error or "no reason recorded"
     if item.state in STUCK:
         return Forecast(
-            Verdict.STUCK, f"would come back: the ledger says {item.state} for {key}: {why}", item
+            Verdict.STUCK,
+            f"would come back: the ledger says {item.state} for {key}: {why}; mend the cause, then "
+            f"siftbeam-billing resend '{key}' --generation {item.generation}",
+            item,
         )
     if item.state is State.SKIPPED:
         return Forecast(Verdict.NOT_BILLED, f"would send nothing: {key} is skipped: {why}", item)

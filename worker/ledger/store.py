@@ -226,6 +226,23 @@ class Ledger:
             for item in page["Items"]:
                 yield decode_item(item)
 
+    def customers_stamped_between(self, start: datetime, end: datetime) -> set[str]:
+        """Every customer with a fact stamped from ``start`` to before ``end``.
+
+        Reads the whole ledger: for an operator's question, not for every message.
+        """
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression=expressions.LEDGER_STAMPED,
+            ProjectionExpression="customerId",
+            ExpressionAttributeNames=expressions.names_in(expressions.LEDGER_STAMPED),
+            ExpressionAttributeValues={
+                ":first": number(epoch_seconds(start)),
+                ":last": number(epoch_seconds(end) - 1),
+            },
+        )
+        return {item["customerId"]["S"] for page in pages for item in page["Items"]}
+
     def waiting(self, due_by: datetime | None) -> Iterator[LedgerItem]:
         """The open items that are due by an instant, or all of them; paged to the end.
 

@@ -86,11 +86,15 @@ class Reconciliation:
         self._clock = clock
 
     def customers(self, month: BillingMonth) -> list[str]:
-        """Every customer of the source and every one with daily rows in the month, by id.
+        """Every customer of the source, and with rows or facts in the month, by id.
 
         An id that can be nobody's has no facts, and is left out.
         """
-        found = {*self._customers(), *self._daily.customers(month)}
+        found = {
+            *self._customers(),
+            *self._daily.customers(month),
+            *self._ledger.customers_stamped_between(month.start, month.end),
+        }
         return sorted(customer for customer in found if _can_exist(customer))
 
     def missing(self, month: BillingMonth, only: str | None = None) -> tuple[str, ...]:
