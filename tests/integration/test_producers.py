@@ -102,7 +102,7 @@ def test_ids_that_can_be_nobodys_are_reported_and_the_others_go_on(
     assert isinstance(tick(scenario, "daily", NIGHT), Done)
 
     assert named(scenario, Queue.DAILY_SIZING, "customerId") == [("cus_A",), ("cus_B",)]
-    assert "customers_refused" in "".join(capsys.readouterr())
+    assert "ids_refused" in "".join(capsys.readouterr())
 
 
 def test_a_dry_run_counts_and_sends_nothing(scenario: Scenario) -> None:
