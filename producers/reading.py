@@ -19,10 +19,12 @@ class Reading:
     Args:
         kind: of its messages; for an event that asks for nothing, of those it would hold.
         messages: one; several for a notification of several objects; none for a test event.
+        problem: why a part of it cannot be read; None where all of it can.
     """
 
     kind: str
     messages: tuple[Message, ...]
+    problem: str | None = None
 
 
 def read_body(body: str) -> Reading:
@@ -38,6 +40,7 @@ def read_body(body: str) -> Reading:
         event = stripe_events.stripe_event(content)
         return Reading("stripe_event", () if event is None else (event,))
     if s3_events.is_s3_event(content):
-        return Reading("file_processed", s3_events.completions(content))
+        found = s3_events.completions(content)
+        return Reading("file_processed", found.files, found.problem)
     message = parse_message(body)
     return Reading(message.kind, (message,))

@@ -9,6 +9,7 @@ notification is set up
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
@@ -52,12 +53,8 @@ class _Record(BaseModel):
     s3: _Entity
 
 
-class _Notification(BaseModel):
-    records: Annotated[list[_Record], Field(alias="Records")]
-
-
 _ENVELOPE = TypeAdapter(_Envelope)
-_NOTIFICATION = TypeAdapter(_Notification)
+_RECORD = TypeAdapter(_Record)
 
 
 def is_s3_event(content: dict[str, Any]) -> bool:
@@ -69,18 +66,31 @@ def is_s3_event(content: dict[str, Any]) -> bool:
     )
 
 
-def completions(content: dict[str, Any]) -> tuple[FileProcessed, ...]:
-    """The objects that an S3 event says were created; none for a test or another event.
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """What an S3 event tells of.
+
+    Args:
+        files: the objects that it says were created; none for a test or another event.
+        problem: why some of its records cannot be read; None where all can.
+    """
+
+    files: tuple[FileProcessed, ...] = ()
+    problem: str | None = None
+
+
+def completions(content: dict[str, Any]) -> Completions:
+    """The objects that an S3 event says were created.
 
     Raises:
-        UnreadableMessage: S3's shape, but a field is missing or wrong.
+        UnreadableMessage: S3's shape, but nothing in it can be read.
     """
     if content.get("Event") == "s3:TestEvent":
-        return ()
+        return Completions()
+    if "Records" in content:
+        return _from_records(content["Records"])
     try:
-        if "Records" in content:
-            return _from_records(_NOTIFICATION.validate_python(content))
-        return _from_envelope(_ENVELOPE.validate_python(content))
+        return Completions(_from_envelope(_ENVELOPE.validate_python(content)))
     except ValidationError as error:
         raise UnreadableMessage(f"S3 event: {describe_problems(error)}") from None
 
@@ -94,13 +104,26 @@ def _from_envelope(envelope: _Envelope) -> tuple[FileProcessed, ...]:
     )
 
 
-def _from_records(notification: _Notification) -> tuple[FileProcessed, ...]:
-    return tuple(
-        FileProcessed(
-            bucket=record.s3.bucket.name,
-            key=unquote_plus(record.s3.object.key),
-            event_time=record.event_time,
-        )
-        for record in notification.records
-        if record.event_name.startswith(_CREATED_PREFIXES)
-    )
+def _from_records(records: object) -> Completions:
+    """One bad record does not hold back the others."""
+    if not isinstance(records, list):
+        raise UnreadableMessage("S3 event: Records: Input should be a valid list")
+    files: list[FileProcessed] = []
+    problems: list[str] = []
+    for index, content in enumerate(records):
+        try:
+            record = _RECORD.validate_python(content)
+        except ValidationError as error:
+            problems.append(f"S3 event: Records.{index}: {describe_problems(error)}")
+            continue
+        if record.event_name.startswith(_CREATED_PREFIXES):
+            files.append(
+                FileProcessed(
+                    bucket=record.s3.bucket.name,
+                    key=unquote_plus(record.s3.object.key),
+                    event_time=record.event_time,
+                )
+            )
+    if problems and not files:
+        raise UnreadableMessage("; ".join(problems))
+    return Completions(tuple(files), "; ".join(problems) or None)

@@ -307,7 +307,5 @@ class Invoices:
 def _created_bounds(form: Form) -> list[tuple[Callable[[int, int], bool], int]]:
     form.only(*_BOUNDS)
     return [
-        (fits, bound)
-        for name, fits in _BOUNDS.items()
-        if (bound := form.integer(name)) is not None
+        (fits, bound) for name, fits in _BOUNDS.items() if (bound := form.integer(name)) is not None
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -208,3 +209,27 @@ def test_rows_of_a_lost_ledger_are_not_billed_again(scenario: Scenario) -> None:
     assert isinstance(outcome, DeadLetter)
     assert outcome.error_type == "BilledElsewhere"
     assert len(scenario.counted()) == 1
+
+
+# One malformed record of a notification took the others with it to the dead letters.
+
+
+def test_one_bad_record_does_not_hold_back_the_others(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    scenario.upload("service/input/cus_A/run-1/in.bin", 7)
+    good = {
+        "eventName": "s3:ObjectCreated:Put",
+        "eventTime": "2026-11-01T00:00:00Z",
+        "s3": {
+            "bucket": {"name": scenario.stack.bucket},
+            "object": {"key": "service/output/cus_A/run-1/out+1.bin"},
+        },
+    }
+    body = json.dumps({"Records": [{"eventName": "ObjectCreated:Put"}, good]})
+
+    outcome = scenario.handle(body, queue=Queue.FILE_PROCESSED)
+    scenario.drain(Queue.FILE_PROCESSED)
+
+    assert isinstance(outcome, DeadLetter)
+    assert "Records.0" in outcome.reason
+    assert [event.identifier for event in scenario.counted()] == ["run-1"]

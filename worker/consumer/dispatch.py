@@ -123,14 +123,17 @@ class Dispatch:
         return _limit(outcome, received.receive_count)
 
     def _handle(self, received: ReceivedMessage) -> Outcome:
-        messages = read_body(received.body).messages
-        if not messages:
+        reading = read_body(received.body)
+        if not reading.messages:
             return Done("an event that asks for nothing")
-        if len(messages) == 1:
-            return self._by_kind(messages[0], received)
-        return self._handlers.file_processed.spread(
-            [message for message in messages if isinstance(message, FileProcessed)]
+        if len(reading.messages) == 1 and reading.problem is None:
+            return self._by_kind(reading.messages[0], received)
+        spread = self._handlers.file_processed.spread(
+            [message for message in reading.messages if isinstance(message, FileProcessed)]
         )
+        if reading.problem is not None and isinstance(spread, Done):
+            return DeadLetter(f"{reading.problem} ({spread.note})", "UnreadableMessage")
+        return spread
 
     def _by_kind(self, message: Message, received: ReceivedMessage) -> Outcome:
         match message:

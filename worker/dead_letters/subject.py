@@ -64,7 +64,12 @@ def read_subject(body: str, prefixes: Prefixes) -> Subject:
     customers = dict.fromkeys(
         filter(None, (_customer(each, prefixes) for each in reading.messages))
     )
-    return Subject(kind=reading.kind, customers=tuple(customers), messages=reading.messages)
+    return Subject(
+        kind=reading.kind,
+        customers=tuple(customers),
+        messages=reading.messages,
+        problem=reading.problem,
+    )
 
 
 def _customer(message: Message, prefixes: Prefixes) -> str | None:

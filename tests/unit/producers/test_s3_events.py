@@ -32,7 +32,7 @@ def envelope(key: str) -> dict[str, object]:
 
 @given(KEYS)
 def test_an_envelopes_key_is_taken_as_it_is(key: str) -> None:
-    (message,) = completions(parse_object(json.dumps(envelope(key))))
+    (message,) = completions(parse_object(json.dumps(envelope(key)))).files
     assert (message.key, message.bucket) == (key, "siftbeam")
     assert message.event_time == datetime(2026, 10, 31, 12, tzinfo=UTC)
 
@@ -40,13 +40,13 @@ def test_an_envelopes_key_is_taken_as_it_is(key: str) -> None:
 @given(st.lists(KEYS, max_size=5))
 def test_a_records_key_is_decoded(keys: list[str]) -> None:
     content = {"Records": [record(quote_plus(key)) for key in keys]}
-    assert [message.key for message in completions(content)] == keys
+    assert [message.key for message in completions(content).files] == keys
 
 
 def test_only_creations_count() -> None:
     names = ["ObjectCreated:Put", "ObjectCreated:CompleteMultipartUpload", "ObjectRemoved:Delete"]
     content = {"Records": [record(name, name) for name in names]}
-    assert [message.key for message in completions(content)] == names[:2]
+    assert [message.key for message in completions(content).files] == names[:2]
 
 
 @pytest.mark.parametrize(
