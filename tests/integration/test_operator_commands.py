@@ -170,6 +170,10 @@ def no_redrive(patient: Patient) -> None:
     patient.set_queue("daily-sizing", RedrivePolicy="")
 
 
+def no_policy(patient: Patient) -> None:
+    patient.set_queue("file-processed", Policy="")
+
+
 def other_dead_letter_queue(patient: Patient) -> None:
     policy = {"deadLetterTargetArn": patient.arn("schedule-dlq"), "maxReceiveCount": 20}
     patient.set_queue("daily-sizing", RedrivePolicy=json.dumps(policy))
@@ -361,6 +365,7 @@ def forbidden_meters(patient: Patient) -> None:
     ("breaks", "check", "detail", "remedy"),
     [
         (no_redrive, "queue {}-daily-sizing", "no redrive policy", "RedrivePolicy"),
+        (no_policy, "queue {}-file-processed", "does not let EventBridge send", "queue policy"),
         (other_dead_letter_queue, "queue {}-daily-sizing", "schedule-dlq, not to", "RedrivePolicy"),
         (impatient_redrive, "queue {}-daily-sizing", "after 3 receipts", "RedrivePolicy"),
         (short_retention, "queue {}-daily-sizing-dlq", "345,600", "MessageRetentionPeriod=1209600"),

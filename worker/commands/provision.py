@@ -6,11 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 import typer
+from botocore.exceptions import ClientError
 
 from infra.stack import deploy, template_path
 from worker.aws import client_config, session_for
 from worker.commands.opening import open_installation
 from worker.commands.printing import AsJson, console, print_json
+from worker.errors import Permanent
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from worker.installation import Installation
 
 STACK = "siftbeam-data"
+_NO_TABLE = frozenset({"TableNotFoundException", "ResourceNotFoundException"})
+
+
+class RemovedByHand(Permanent):
+    """The stack stands, a part of it does not."""
 
 
 def provision(as_json: AsJson = False) -> None:
@@ -52,13 +59,27 @@ def deploy_data(installation: Installation) -> dict[str, str]:
         },
     )
     tables = installation.tables
+    for table in (tables.customers, tables.daily, tables.monthly, tables.history, tables.ledger):
+        _ensure_backups(installation.clients.dynamodb, table)
     for table in (tables.daily, tables.monthly):
         _ensure_ttl(installation.clients.dynamodb, table)
-    for table in (tables.customers, tables.daily, tables.monthly, tables.history, tables.ledger):
-        installation.clients.dynamodb.update_continuous_backups(
+    return dict(outputs.values)
+
+
+def _ensure_backups(dynamodb: DynamoDBClient, table: str) -> None:
+    """Switch on point-in-time recovery, likewise."""
+    try:
+        dynamodb.update_continuous_backups(
             TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
         )
-    return dict(outputs.values)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _NO_TABLE:
+            raise RemovedByHand(
+                f"table {table} is missing although stack {STACK} stands: it was removed by hand. "
+                f"Delete the stack (`aws cloudformation delete-stack --stack-name {STACK}`), then "
+                "provision again"
+            ) from None
+        raise
 
 
 def _ensure_ttl(dynamodb: DynamoDBClient, table: str) -> None:

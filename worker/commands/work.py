@@ -24,7 +24,12 @@ def work(
         list[str] | None, typer.Option(help="Only this queue; may be given several times.")
     ] = None,
     drain: Annotated[
-        bool, typer.Option("--drain", help="End when nothing is visible, in flight or delayed.")
+        bool,
+        typer.Option(
+            "--drain",
+            help="End when nothing is visible, in flight or delayed: a message that waits for its "
+            "next attempt, or for Stripe to be back, keeps it running.",
+        ),
     ] = False,
 ) -> None:
     """Consume the queues until SIGTERM or SIGINT, or until they are empty."""

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _THREADS = 8
+DEPLOY = (
+    "deploy infra/data.yaml (`aws cloudformation deploy`, on an emulator `siftbeam-billing "
+    "provision`); CloudFormation does not notice what was removed by hand: there, delete the stack "
+    "first, its tables are kept"
+)
 
 
 class Standing(StrEnum):

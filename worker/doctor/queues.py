@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from producers.queues import Queue
-from worker.doctor.check import Check, failed, ok, warning
+from worker.doctor.check import DEPLOY, Check, failed, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 # The worker dead-letters by its own judgement, with the reason, well before.
 _RECEIPTS = 20
+_FED_BY_RULES = frozenset({Queue.SCHEDULE, Queue.FILE_PROCESSED})
+_SENDERS = frozenset({"events.amazonaws.com", "s3.amazonaws.com"})
 _RETENTION_SECONDS = 14 * 24 * 3600
-_DEPLOY = (
-    "deploy the data template (`make deploy`, on an emulator `siftbeam-billing provision`), or "
-    "set SIFTBEAM_QUEUE_PREFIX"
-)
+_MISSING = f"set SIFTBEAM_QUEUE_PREFIX, or {DEPLOY}"
 _HELD = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -45,11 +44,16 @@ def _look_at_queue(sqs: SQSClient, queues: QueueDirectory, queue: Queue) -> Iter
     try:
         url = queues.url(queue)
     except sqs.exceptions.QueueDoesNotExist:
-        yield failed("there is no such queue", _DEPLOY)
+        yield failed("there is no such queue", _MISSING)
         return
     attributes = _attributes(sqs, url)
     yield ok(f"{_held(attributes):,} messages")
     yield from _look_at_redrive(attributes, url, queues.dead_letter_name(queue))
+    if queue in _FED_BY_RULES and not _lets_rules_send(attributes.get("Policy", "")):
+        yield failed(
+            "its policy does not let EventBridge send: ticks or outputs never arrive",
+            f"put the queue policy of infra/data.yaml back: {DEPLOY}",
+        )
     yield from _look_at_retention(attributes, url)
 
 
@@ -59,7 +63,7 @@ def _look_at_dead_letters(
     try:
         url = queues.dead_letter_url(queue)
     except sqs.exceptions.QueueDoesNotExist:
-        yield failed("there is no such queue: what fails would be lost", _DEPLOY)
+        yield failed("there is no such queue: what fails would be lost", _MISSING)
         return
     attributes = _attributes(sqs, url)
     held = _held(attributes)
@@ -110,6 +114,21 @@ def _look_at_redrive(
         )
     elif receipts > _RECEIPTS:
         yield warning(f"maxReceiveCount is {receipts}, expected {_RECEIPTS}", remedy)
+
+
+def _lets_rules_send(policy: str) -> bool:
+    """Whether a queue's policy allows EventBridge, or S3 itself, to send."""
+    try:
+        statements = json.loads(policy or "{}").get("Statement", [])
+    except ValueError:
+        return False
+    services = [
+        (statement.get("Principal") or {}).get("Service", [])
+        for statement in statements
+        if statement.get("Effect") == "Allow" and isinstance(statement.get("Principal"), dict)
+    ]
+    named = {name for each in services for name in ([each] if isinstance(each, str) else each)}
+    return not named.isdisjoint(_SENDERS)
 
 
 def _look_at_retention(attributes: Mapping[str, str], url: str) -> Iterator[Verdict]:

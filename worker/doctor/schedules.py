@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from producers.messages import Job
 from producers.queues import Queue
-from worker.doctor.check import Check, failed, ok, warning
+from worker.doctor.check import DEPLOY, Check, failed, ok, warning
 from worker.doctor.cron import first_of_month
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from worker.doctor.check import Verdict
     from worker.settings import Settings
 
-_DEPLOY = (
-    "deploy the data template (`make deploy`, on an emulator `siftbeam-billing provision`), or "
-    "set SIFTBEAM_QUEUE_PREFIX"
-)
+_MISSING = f"set SIFTBEAM_QUEUE_PREFIX, or {DEPLOY}"
 _OUTPUT_CREATED = "output-created"
 
 
@@ -63,7 +60,7 @@ class Schedules:
     def _look_at_tick(self, name: str, job: Job) -> Iterator[Verdict]:
         rule = self._rule(name)
         if rule is None:
-            yield failed("there is no such rule: its tick never comes", _DEPLOY)
+            yield failed("there is no such rule: its tick never comes", _MISSING)
             return
         expression = rule.get("ScheduleExpression", "")
         yield ok(expression)
@@ -78,7 +75,7 @@ class Schedules:
             return
         rule = self._rule(name)
         if rule is None:
-            yield failed("there is no such rule: no output is noticed", _DEPLOY)
+            yield failed("there is no such rule: no output is noticed", _MISSING)
             return
         yield ok(f"{self._settings.bucket}/{self._settings.output_prefix}")
         yield from self._look_at_state(rule, name, Queue.FILE_PROCESSED)
@@ -100,7 +97,7 @@ class Schedules:
         if not any(entry["Arn"].endswith(target) for entry in targets):
             yield failed(
                 f"the rule does not send to {self._queues.name(queue)}",
-                "remove the rule, then " + _DEPLOY,
+                "remove the rule, then " + DEPLOY,
             )
 
     def _rule(self, name: str) -> DescribeRuleResponseTypeDef | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from worker.doctor.check import Check, failed, ok, warning
+from worker.doctor.check import DEPLOY, Check, failed, ok, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from worker.doctor.check import Verdict
     from worker.names import TableNames
 
-_DEPLOY = "deploy the data template (`make deploy`, on an emulator `siftbeam-billing provision`)"
 _EXPIRY = "ttl"
 _USABLE = {"ACTIVE", "UPDATING"}
 
@@ -93,7 +92,7 @@ def _look(dynamodb: DynamoDBClient, shape: Shape) -> Iterator[Verdict]:
     try:
         table = dynamodb.describe_table(TableName=shape.name)["Table"]
     except dynamodb.exceptions.ResourceNotFoundException:
-        yield failed("there is no such table", f"{_DEPLOY}, or set SIFTBEAM_TABLE_PREFIX")
+        yield failed("there is no such table", f"set SIFTBEAM_TABLE_PREFIX, or {DEPLOY}")
         return
     yield ok(_count(shape))
     if table["TableStatus"] not in _USABLE:
@@ -103,7 +102,7 @@ def _look(dynamodb: DynamoDBClient, shape: Shape) -> Iterator[Verdict]:
     if key != shape.key:
         yield failed(
             f"its key is {_words(key)} and has to be {_words(shape.key)}",
-            "a key cannot be changed: save the rows, remove the table, then " + _DEPLOY,
+            "a key cannot be changed: save the rows, remove the table, then " + DEPLOY,
         )
     yield from _look_at_indexes(shape, table, types)
     if shape.expires:
@@ -123,7 +122,7 @@ def _look_at_indexes(
             yield failed(
                 f"it has no index {name}",
                 f"add the global secondary index {name} ({wanted}) with `aws dynamodb "
-                f"update-table`, or {_DEPLOY}",
+                f"update-table`, or {DEPLOY}",
             )
         elif (found := _describe(index, types)) != wanted:
             yield failed(
