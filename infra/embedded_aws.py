@@ -101,7 +101,7 @@ class EmbeddedAws:
                 self.stop()
                 if attempt == _PORT_ATTEMPTS:
                     raise
-            except BaseException:
+            except BaseException:  # Ctrl-C at start must leave no process behind either.
                 self.stop()
                 raise
             else:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from producers.billing_month import BillingMonth
     from producers.messages import BillCustomerMonth
+    from producers.queues import Queue
     from worker.late_refusals import Noted
     from worker.ledger.fact import StripeAccount
     from worker.outcome import Outcome
@@ -194,8 +195,8 @@ def daily_rows_before_the_ledger(patch: pytest.MonkeyPatch) -> None:
 def deleted_before_the_rows(patch: pytest.MonkeyPatch) -> None:
     original = Worker._receive  # noqa: SLF001
 
-    def receive(self: Worker, queue: object, most: int) -> object:
-        messages = original(self, queue, most)  # type: ignore[arg-type]
+    def receive(self: Worker, queue: Queue, most: int) -> object:
+        messages = original(self, queue, most)
         for message in messages:
             self._deletions.add(message.queue, message.receipt_handle)
         self._deletions.flush()
