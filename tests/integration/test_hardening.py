@@ -1,4 +1,4 @@
-"""What reviewers broke once: each opens with the defect it holds shut."""
+"""Defects that were found once: each test opens with the one it holds shut."""
 
 from __future__ import annotations
 
