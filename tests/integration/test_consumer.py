@@ -366,3 +366,17 @@ def test_during_an_outage_messages_stay_on_their_queue_and_are_billed_after(
         consumer.stop()
         thread.join(30)
     assert len(scenario.counted()) == 2
+
+
+# An idle worker took twenty seconds to stop, however little time it was given.
+
+
+def test_a_worker_with_little_time_to_stop_polls_shorter(scenario: Scenario) -> None:
+    process = scenario.spawn("worker", "--queue", "daily-sizing", SIFTBEAM_DRAIN_SECONDS="4")
+    scenario.send(Queue.DAILY_SIZING, size_body("cus_A", "2026-11-01"))
+    try:
+        wait_until(lambda: scenario.waiting(Queue.DAILY_SIZING) == 0, "the worker to be at work")
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()

@@ -106,7 +106,7 @@ class Consumer:
                 clock=clock,
                 concurrency=pace.concurrency,
                 visibility_seconds=pace.visibility_seconds,
-                wait_seconds=_DRAIN_POLL_SECONDS if pace.until_empty else LONG_POLL_SECONDS,
+                wait_seconds=_poll_seconds(pace),
                 stopping=self._stopping,
             )
             for queue in consumed
@@ -192,3 +192,10 @@ class Consumer:
     def _renew_leases(self) -> None:
         while not self._ended.wait(self._leases.pause):
             self._leases.renew_due()
+
+
+def _poll_seconds(pace: Pace) -> int:
+    """How long one poll waits: a poll under way is the least that a stop has to wait for."""
+    if pace.until_empty:
+        return _DRAIN_POLL_SECONDS
+    return min(LONG_POLL_SECONDS, max(1, pace.drain_seconds // 2))
