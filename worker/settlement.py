@@ -137,10 +137,7 @@ class Settlement:
 
         In shadow, or before the instant from which is billed, it is written as skipped.
         """
-        reason = self._policy.skips(fact.stamped_at)
-        if reason is not None:
-            return self.skip(fact, reason)
-        return self._ledger.freeze(first_item(fact, self._clock.now()))
+        return self._ledger.freeze(self._new(fact))
 
     def skip(self, fact: Fact, reason: str) -> LedgerItem:
         """Write down that a fact is not to be billed, unless it was frozen before."""
@@ -152,8 +149,12 @@ class Settlement:
         Raises:
             LostRace: another worker was first.
         """
-        fresh = first_item(fact, self._clock.now())
-        return self._ledger.revive(skipped, replace(fresh, fence=skipped.fence + 1))
+        return self._ledger.revive(skipped, replace(self._new(fact), fence=skipped.fence + 1))
+
+    def _new(self, fact: Fact) -> LedgerItem:
+        """What a fact begins as, as far as anything is to be sent at all."""
+        now, reason = self._clock.now(), self._policy.skips(fact.stamped_at)
+        return first_item(fact, now) if reason is None else skipped_item(fact, reason, now)
 
     def settle(self, item: LedgerItem) -> LedgerItem:
         """Make one attempt if the rules allow one; returns the item as it then stands.

@@ -233,3 +233,38 @@ def test_one_bad_record_does_not_hold_back_the_others(scenario: Scenario) -> Non
     assert isinstance(outcome, DeadLetter)
     assert "Records.0" in outcome.reason
     assert [event.identifier for event in scenario.counted()] == ["run-1"]
+
+
+# A run that was made anew went past SEND=shadow, and one whose row was gone was billed.
+
+
+def test_a_failed_run_that_completes_in_shadow_stays_the_other_systems(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    scenario.run_row("run-1", "cus_A", "failed")
+    body = a_run(scenario)
+    shadow = scenario.installation(send="shadow")
+    assert isinstance(scenario.handle(body, worker=shadow), Done)
+    scenario.run_row("run-1", "cus_A", "completed")
+
+    assert isinstance(scenario.handle(body, worker=shadow), Done)
+    assert isinstance(scenario.handle(body), Done)
+
+    assert scenario.counted() == ()
+    fact = scenario.fact("file_processed#run-1")
+    assert fact is not None
+    assert (fact["state"], fact["value"]) == ("skipped", 7)
+
+
+def test_a_failed_run_whose_row_is_gone_stays_skipped(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    scenario.run_row("run-1", "cus_A", "failed")
+    body = a_run(scenario)
+    assert isinstance(scenario.handle(body), Done)
+    scenario.stack.clients.dynamodb.delete_item(
+        TableName=scenario.stack.table("processing-history"),
+        Key={"processing-historyId": {"S": "run-1"}},
+    )
+
+    assert isinstance(scenario.handle(body), Done)
+
+    assert scenario.counted() == ()

@@ -110,10 +110,10 @@ class FileProcessedHandler:
         skipped = item if item is not None and was_skipped_for_its_run(item) else None
         if item is None or skipped is not None:
             run = self._history.find(output.run_id)
+            if skipped is not None and (run is None or run.status in ENDED_UNBILLED):
+                return Done(f"not billed: {skipped.last_error}")
             if run is not None:
                 _check_owner(output, run.customer_id, "history")
-                if run.status in ENDED_UNBILLED and skipped is not None:
-                    return Done(f"not billed: {skipped.last_error}")
                 if run.status in ENDED_UNBILLED:
                     return self._skip(message, output, run.status)
                 if run.status not in COMPLETED:
