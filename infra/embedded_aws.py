@@ -157,11 +157,6 @@ class EmbeddedAws:
             time.sleep(_POLL_SECONDS)
 
 
-def start_embedded_aws(*, startup_seconds: float = 30.0) -> EmbeddedAws:
-    """A running emulator; the caller calls `stop`. See `EmbeddedAws.start` for errors."""
-    return EmbeddedAws(startup_seconds=startup_seconds).start()
-
-
 class _PortTakenError(EmbeddedAwsError):
     """Somebody took the port between our look and the emulator's bind."""
 

@@ -30,6 +30,7 @@ from worker.handlers.stripe_event import StripeEventHandler
 from worker.handlers.tick import TickHandler
 from worker.jobs import Jobs
 from worker.late_refusals import LateRefusals
+from worker.ledger.cursor import Cursors
 from worker.ledger.fact import FactKind
 from worker.ledger.store import Ledger
 from worker.listing import S3Listing
@@ -112,6 +113,11 @@ class Installation:
         return Ledger(
             self.clients.dynamodb, self.tables.ledger, tokens=lambda: secrets.token_hex(8)
         )
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """How far Stripe's events have been read."""
+        return Cursors(self.clients.dynamodb, self.tables.ledger)
 
     @cached_property
     def listing(self) -> S3Listing:
@@ -234,6 +240,7 @@ class Installation:
             customers=self.customer_ids,
             daily=self.daily,
             ledger=self.ledger,
+            cursors=self.cursors,
             sweep=Sweep(
                 history=self.history,
                 ledger=self.ledger,

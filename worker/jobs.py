@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from worker.clock import Clock
     from worker.examination import Examination
     from worker.expected import ExpectedFacts
+    from worker.ledger.cursor import Cursors
     from worker.ledger.item import LedgerItem
     from worker.ledger.store import Ledger
     from worker.stripe_api.error_reports import ErrorReports
@@ -80,6 +81,7 @@ class Jobs:
         customers: every customer's id.
         daily: knows which customers have rows in a month.
         ledger: knows what waits.
+        cursors: remember how far Stripe's reports were read.
         sweep: finds completed runs that no fact bills.
         expected: says which facts should be there.
         examination: asks Stripe's summaries.
@@ -94,6 +96,7 @@ class Jobs:
         customers: Callable[[], Iterable[str]],
         daily: DailyTable,
         ledger: Ledger,
+        cursors: Cursors,
         sweep: Sweep,
         expected: ExpectedFacts,
         examination: Examination,
@@ -104,6 +107,7 @@ class Jobs:
         self._customers = customers
         self._daily = daily
         self._ledger = ledger
+        self._cursors = cursors
         self._sweep = sweep
         self._expected = expected
         self._examination = examination
@@ -195,11 +199,11 @@ class Jobs:
             StripeUnavailable: Stripe did not list them all; nothing is remembered as fetched.
         """
         now = self._clock.now()
-        cursor = self._ledger.cursor(_REPORTS)
+        cursor = self._cursors.read(_REPORTS)
         since = now - _REPORTS_KEPT if cursor is None else cursor - _REPORTS_OVERLAP
         # Stripe lists the newest first; the cursor moves only when all of them are on the queue.
         sent = self._fan_out.stripe_events(report.id for report in self._reports.since(since)).sent
-        self._ledger.move_cursor(_REPORTS, now)
+        self._cursors.move(_REPORTS, now)
         return sent
 
     def sweep(self, since: datetime) -> FanOutCount:

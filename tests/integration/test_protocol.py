@@ -350,7 +350,7 @@ def test_a_rejected_fact_is_sent_anew_under_the_next_identifier(scenario: Scenar
 
 def test_a_report_of_the_older_generation_does_not_touch_the_next(scenario: Scenario) -> None:
     test_a_rejected_fact_is_sent_anew_under_the_next_identifier(scenario)
-    scenario.worker.ledger.move_cursor("error-reports", scenario.wall() - timedelta(days=2))
+    scenario.worker.cursors.move("error-reports", scenario.wall() - timedelta(days=2))
 
     resolve(scenario)
 

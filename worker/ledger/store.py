@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
-from producers.instant import epoch_seconds, from_epoch
+from producers.instant import epoch_seconds
 from worker import expressions
 from worker.errors import Temporary
 from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item, open_shard
@@ -264,21 +264,6 @@ class Ledger:
                 for item in page["Items"]:
                     yield decode_item(item)
 
-    def cursor(self, name: str) -> datetime | None:
-        """Where a reader of Stripe's events has got to; None where it never began."""
-        answer = self._dynamodb.get_item(
-            TableName=self._table, Key={"fact": text(_cursor_key(name))}, ConsistentRead=True
-        )
-        at = answer.get("Item", {}).get("at")
-        return None if at is None else from_epoch(int(at["N"]))
-
-    def move_cursor(self, name: str, at: datetime) -> None:
-        """Remember where a reader of Stripe's events has got to."""
-        self._dynamodb.put_item(
-            TableName=self._table,
-            Item={"fact": text(_cursor_key(name)), "at": number(epoch_seconds(at))},
-        )
-
     def _move(
         self,
         seen: LedgerItem,
@@ -317,11 +302,6 @@ class Ledger:
         if there is None:
             raise LostRace(f"{key}: the ledger item is gone")
         return there
-
-
-def _cursor_key(name: str) -> str:
-    """Cursors live beside the facts, under keys that no fact has."""
-    return f"cursor#{name}"
 
 
 def _values(update: str, item: LedgerItem) -> dict[str, UniversalAttributeValueTypeDef]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import infra.embedded_aws
-from infra.embedded_aws import EmbeddedAws, start_embedded_aws
+from infra.embedded_aws import EmbeddedAws
 from infra.errors import EmbeddedAwsError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def test_it_listens_on_loopback_only_while_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    aws = start_embedded_aws()
+    aws = EmbeddedAws().start()
     try:
         url, pid = aws.url, aws.pid
         assert pid is not None
