@@ -19,8 +19,6 @@ from worker.consumer.backlog import Backlog
 from worker.consumer.backoff import Backoff
 from worker.consumer.consumer import Consumer, Pace
 from worker.consumer.dispatch import Dispatch, Handlers
-from worker.dead_letters.forecast import Forecaster
-from worker.dead_letters.office import DeadLetterOffice
 from worker.examination import Examination
 from worker.expected import ExpectedFacts
 from worker.handlers.bill_month import BillMonthHandler
@@ -38,14 +36,12 @@ from worker.metrics import Metrics
 from worker.month_rows import MonthRows
 from worker.names import TableNames
 from worker.prefixes import Prefixes
-from worker.preview import Preview
 from worker.reconciliation.comparison import Reconciliation
 from worker.reconciliation.watch import Watch
-from worker.resending import Resending
 from worker.settlement import SendPolicy, Settlement
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
-from worker.stripe_api.customers import customer_problem, stripe_customer_ids
+from worker.stripe_api.customers import stripe_customer_ids
 from worker.stripe_api.error_reports import StripeErrorReports
 from worker.stripe_api.invoices import StripeInvoices
 from worker.stripe_api.meter_events import StripeMeterEvents
@@ -177,39 +173,6 @@ class Installation:
         return MonthRows(ledger=self.ledger, daily=self.daily, monthly=self.monthly)
 
     @cached_property
-    def dead_letters(self) -> DeadLetterOffice:
-        """Every errand with dead letters."""
-        return DeadLetterOffice(
-            sqs=self.clients.sqs,
-            queues=self.queues,
-            forecaster=Forecaster(
-                ledger=self.ledger,
-                daily=self.daily,
-                monthly=self.monthly,
-                history=self.history,
-                listing=self.listing,
-                prefixes=self.prefixes,
-                clock=self.clock,
-                bucket=self.settings.bucket,
-                stamp=self.settings.event_timestamp,
-                bill_from=self.settings.bill_from,
-            ),
-            prefixes=self.prefixes,
-            clock=self.clock,
-        )
-
-    @cached_property
-    def preview(self) -> Preview:
-        """What months come to."""
-        return Preview(
-            daily=self.daily,
-            ledger=self.ledger,
-            policy=SendPolicy(self.settings.send, self.settings.bill_from),
-            stamp=self.settings.event_timestamp,
-            clock=self.clock,
-        )
-
-    @cached_property
     def reconciliation(self) -> Reconciliation:
         """The ledger against Stripe."""
         return Reconciliation(
@@ -261,18 +224,6 @@ class Installation:
             ledger=self.ledger,
             summaries=self.summaries,
             account=self.stripe.account,
-            clock=self.clock,
-        )
-
-    @property
-    def resending(self) -> Resending:
-        """Starts the next generation of a fact."""
-        return Resending(
-            ledger=self.ledger,
-            examination=self.examination,
-            account=self.stripe.account,
-            customer_problem=lambda customer: customer_problem(self.stripe, customer),
-            jobs=self.jobs(),
             clock=self.clock,
         )
 

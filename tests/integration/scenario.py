@@ -1,6 +1,6 @@
 """A scenario: customers, files, rows and runs on the emulator, and workers on a clock that is set.
 
-A worker runs in this process through `Installation`, or as a process of its own through the CLI.
+A worker runs in this process through an installation, or as a process of its own through the CLI.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from producers.queues import Queue
 from worker.aws import AwsClients
 from worker.consumer.received import ReceivedMessage
 from worker.dead_letter import Death, read_dead_letter
-from worker.installation import Installation
+from worker.operator_installation import OperatorInstallation
 from worker.outcome import Retry
 from worker.settings import Settings
 from worker.stripe_api.api_key import ApiKey
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from infra.stripe_simulator import CountedEvent, SettableClock, StripeSimulator
     from tests.integration.conftest import DataStack
+    from worker.installation import Installation
     from worker.outcome import Outcome
 
 DEADLINE_SECONDS = 30.0
@@ -213,7 +214,7 @@ class Scenario:
         self.session = requests.Session()
         self.session.trust_env = False
         self.crash_clients: AwsClients | None = None
-        self._worker: Installation | None = None
+        self._worker: OperatorInstallation | None = None
         self._processes: list[Process] = []
 
     def close(self) -> None:
@@ -241,11 +242,11 @@ class Scenario:
         clients: AwsClients | None = None,
         calls: Calls | None = None,
         **changes: Unpack[Changes],
-    ) -> Installation:
+    ) -> OperatorInstallation:
         """A worker's parts, as after a start of the process: nothing is remembered."""
         settings = self.settings(**changes)
         own = self.stack.clients
-        made = Installation(
+        made = OperatorInstallation(
             settings,
             clients
             or AwsClients(s3=own.s3, sqs=own.sqs, dynamodb=own.dynamodb, secrets=own.secrets),
@@ -261,7 +262,7 @@ class Scenario:
         return made
 
     @property
-    def worker(self) -> Installation:
+    def worker(self) -> OperatorInstallation:
         """A worker with the usual settings."""
         if self._worker is None:
             self._worker = self.installation()

@@ -26,10 +26,10 @@ from worker.dead_letters.forecast import Forecast, Verdict
 from worker.dead_letters.letter import Letter, Reason
 from worker.dead_letters.replay import Fate, ReplayRules
 from worker.dead_letters.selection import Selection
-from worker.installation import Installation
 from worker.ledger.fact import Fact, FactKind, StripeAccount
 from worker.ledger.item import State
 from worker.ledger.rules import first_item
+from worker.operator_installation import OperatorInstallation
 from worker.settings import load_settings
 from worker.usage import CustomerUsage, Usage
 
@@ -51,18 +51,20 @@ def nothing(_seen: int) -> None:
 
 
 @pytest.fixture
-def installation(stack: DataStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+def installation(
+    stack: DataStack, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[OperatorInstallation]:
     for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
     settings = load_settings()
     clients = connect(settings)
-    yield Installation(settings, clients, SystemClock())
+    yield OperatorInstallation(settings, clients, SystemClock())
     for client in (clients.s3, clients.sqs, clients.dynamodb, clients.secrets):
         client.close()
 
 
 @pytest.fixture
-def run(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(installation: OperatorInstallation, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(dlq, "open_installation", lambda: installation)
     return Run()
 
@@ -81,7 +83,7 @@ class Run:
         return json.loads(self(*arguments, "--json", code=code))
 
 
-def letter_body(installation: Installation, customer: str, run_id: str) -> str:
+def letter_body(installation: OperatorInstallation, customer: str, run_id: str) -> str:
     return FileProcessed(
         bucket=installation.settings.bucket,
         key=f"service/output/{customer}/{run_id}/out.csv",
@@ -89,11 +91,11 @@ def letter_body(installation: Installation, customer: str, run_id: str) -> str:
     ).body()
 
 
-def work(installation: Installation) -> None:
+def work(installation: OperatorInstallation) -> None:
     assert installation.consumer(FILES, until_empty=True).run()
 
 
-def kill_letters(installation: Installation, customers: Sequence[str]) -> None:
+def kill_letters(installation: OperatorInstallation, customers: Sequence[str]) -> None:
     """One run each, whose bytes nobody knows: a worker dead-letters it."""
     bodies = [
         letter_body(installation, customer, f"run{number}")
@@ -104,12 +106,12 @@ def kill_letters(installation: Installation, customers: Sequence[str]) -> None:
     assert dead(installation) == (len(customers), 0)
 
 
-def dead(installation: Installation) -> tuple[int, int]:
+def dead(installation: OperatorInstallation) -> tuple[int, int]:
     count = installation.backlog.of_dead_letters(Queue.FILE_PROCESSED)
     return count.visible, count.in_flight
 
 
-def receive_all(installation: Installation, url: str) -> list[MessageTypeDef]:
+def receive_all(installation: OperatorInstallation, url: str) -> list[MessageTypeDef]:
     found: list[MessageTypeDef] = []
     while messages := installation.clients.sqs.receive_message(
         QueueUrl=url,
@@ -121,7 +123,7 @@ def receive_all(installation: Installation, url: str) -> list[MessageTypeDef]:
     return found
 
 
-def test_list_disturbs_nothing(installation: Installation, run: Run) -> None:
+def test_list_disturbs_nothing(installation: OperatorInstallation, run: Run) -> None:
     kill_letters(installation, ["cus_A"] * 12 + ["cus_B"] * 8 + ["cus_C"] * 5)
 
     first, second = run.json("list"), run.json("list")
@@ -142,7 +144,7 @@ def test_list_disturbs_nothing(installation: Installation, run: Run) -> None:
     assert dead(installation) == (25, 0)
 
 
-def test_a_pass_that_breaks_shows_everything_again(installation: Installation) -> None:
+def test_a_pass_that_breaks_shows_everything_again(installation: OperatorInstallation) -> None:
     kill_letters(installation, ["cus_A"] * 25)
 
     def interrupt(_seen: int) -> None:
@@ -155,7 +157,7 @@ def test_a_pass_that_breaks_shows_everything_again(installation: Installation) -
 
 
 def test_a_letter_held_elsewhere_is_counted_as_not_seen(
-    installation: Installation, run: Run
+    installation: OperatorInstallation, run: Run
 ) -> None:
     kill_letters(installation, ["cus_A"] * 3)
     url = installation.queues.dead_letter_url(Queue.FILE_PROCESSED)
@@ -172,7 +174,7 @@ def test_a_letter_held_elsewhere_is_counted_as_not_seen(
 
 
 def test_a_filtered_replay_moves_one_customers_letters(
-    installation: Installation, run: Run
+    installation: OperatorInstallation, run: Run
 ) -> None:
     kill_letters(installation, ["cus_A"] * 12 + ["cus_B"] * 8 + ["cus_C"] * 5)
     for number in range(12, 20):
@@ -193,7 +195,9 @@ def test_a_filtered_replay_moves_one_customers_letters(
     }
 
 
-def test_what_cannot_succeed_is_skipped_unless_forced(installation: Installation, run: Run) -> None:
+def test_what_cannot_succeed_is_skipped_unless_forced(
+    installation: OperatorInstallation, run: Run
+) -> None:
     kill_letters(installation, ["cus_A"] * 3)
 
     skipped = run.json("replay", "--yes", code=1)
@@ -206,7 +210,7 @@ def test_what_cannot_succeed_is_skipped_unless_forced(installation: Installation
     assert dead(installation) == (1, 0)
 
 
-def test_a_dry_run_changes_nothing(installation: Installation, run: Run) -> None:
+def test_a_dry_run_changes_nothing(installation: OperatorInstallation, run: Run) -> None:
     kill_letters(installation, ["cus_A"] * 5)
 
     report = run.json("replay", "--dry-run", "--force")
@@ -218,7 +222,7 @@ def test_a_dry_run_changes_nothing(installation: Installation, run: Run) -> None
 
 
 def test_without_a_terminal_and_without_yes_nothing_happens(
-    installation: Installation, run: Run
+    installation: OperatorInstallation, run: Run
 ) -> None:
     kill_letters(installation, ["cus_A"])
 
@@ -242,7 +246,7 @@ TEN: dict[str, MessageAttributeValueTypeDef] = {
 
 
 def test_a_replay_restores_the_attributes_and_the_body(
-    installation: Installation, run: Run
+    installation: OperatorInstallation, run: Run
 ) -> None:
     source = installation.queues.url(Queue.FILE_PROCESSED)
     sent = {}
@@ -263,7 +267,7 @@ def test_a_replay_restores_the_attributes_and_the_body(
 
 @pytest.mark.parametrize(("letters", "stopped"), [(5, False), (25, True)])
 def test_a_replay_beside_a_worker_that_fails_again_ends(
-    installation: Installation, letters: int, *, stopped: bool
+    installation: OperatorInstallation, letters: int, *, stopped: bool
 ) -> None:
     kill_letters(installation, ["cus_A"] * letters)
 
@@ -277,7 +281,7 @@ def test_a_replay_beside_a_worker_that_fails_again_ends(
     assert dead(installation) == (letters, 0)
 
 
-def test_what_dies_of_something_else_meanwhile_is_left(installation: Installation) -> None:
+def test_what_dies_of_something_else_meanwhile_is_left(installation: OperatorInstallation) -> None:
     kill_letters(installation, ["cus_A"])
     url = installation.queues.dead_letter_url(Queue.FILE_PROCESSED)
 
@@ -298,12 +302,14 @@ def test_what_dies_of_something_else_meanwhile_is_left(installation: Installatio
     assert dead(installation) == (1, 0)
 
 
-def sqs_date(installation: Installation, url: str) -> str:
+def sqs_date(installation: OperatorInstallation, url: str) -> str:
     answer = installation.clients.sqs.get_queue_attributes(QueueUrl=url)
     return answer["ResponseMetadata"]["HTTPHeaders"]["date"]
 
 
-def test_a_copy_is_confirmed_before_its_original_is_deleted(installation: Installation) -> None:
+def test_a_copy_is_confirmed_before_its_original_is_deleted(
+    installation: OperatorInstallation,
+) -> None:
     kill_letters(installation, ["cus_A"] * 3)
     crash_before(installation, "DeleteMessageBatch")
 
@@ -315,7 +321,7 @@ def test_a_copy_is_confirmed_before_its_original_is_deleted(installation: Instal
 
 
 def test_a_letter_is_on_the_disk_before_a_purge_deletes_it(
-    installation: Installation, tmp_path: Path
+    installation: OperatorInstallation, tmp_path: Path
 ) -> None:
     kill_letters(installation, ["cus_A"] * 3)
     crash_before(installation, "DeleteMessageBatch")
@@ -331,7 +337,7 @@ class Crash(BaseException):
     """No handler of exceptions sees it."""
 
 
-def crash_before(installation: Installation, call: str) -> None:
+def crash_before(installation: OperatorInstallation, call: str) -> None:
     def crash(**_: object) -> None:
         raise Crash
 
@@ -339,7 +345,7 @@ def crash_before(installation: Installation, call: str) -> None:
 
 
 def test_a_letter_that_its_queue_refuses_holds_up_no_other(
-    installation: Installation, run: Run
+    installation: OperatorInstallation, run: Run
 ) -> None:
     kill_letters(installation, ["cus_A"] * 3)
     url = installation.queues.dead_letter_url(Queue.FILE_PROCESSED)
@@ -352,7 +358,7 @@ def test_a_letter_that_its_queue_refuses_holds_up_no_other(
     assert dead(installation) == (1, 0)
 
 
-def test_a_rate_is_kept(installation: Installation) -> None:
+def test_a_rate_is_kept(installation: OperatorInstallation) -> None:
     url = installation.queues.dead_letter_url(Queue.FILE_PROCESSED)
     for _ in range(6):
         installation.clients.sqs.send_message(QueueUrl=url, MessageBody="{}")
@@ -366,7 +372,9 @@ def test_a_rate_is_kept(installation: Installation) -> None:
     assert time.monotonic() - started >= 6 / 4
 
 
-def test_ids_by_their_beginning_and_the_original_id(installation: Installation, run: Run) -> None:
+def test_ids_by_their_beginning_and_the_original_id(
+    installation: OperatorInstallation, run: Run
+) -> None:
     kill_letters(installation, ["cus_A"] * 2)
     office = installation.dead_letters
     with pytest.raises(UnknownLetter, match="no letter 'nobody' can be seen"):
@@ -405,7 +413,7 @@ def test_ids_by_their_beginning_and_the_original_id(installation: Installation, 
     assert dead(installation) == (3, 0)
 
 
-def office_letters(installation: Installation) -> list[dict[str, Any]]:
+def office_letters(installation: OperatorInstallation) -> list[dict[str, Any]]:
     found = []
     count = installation.backlog.of_dead_letters(Queue.FILE_PROCESSED)
     url = installation.queues.dead_letter_url(Queue.FILE_PROCESSED)
@@ -429,7 +437,7 @@ def office_letters(installation: Installation) -> list[dict[str, Any]]:
 
 
 def test_two_thousand_letters_are_listed_within_bounded_calls(
-    installation: Installation,
+    installation: OperatorInstallation,
 ) -> None:
     total = 2_000
     url = installation.queues.dead_letter_url(Queue.FILE_PROCESSED)
@@ -456,7 +464,9 @@ def test_two_thousand_letters_are_listed_within_bounded_calls(
     assert dead(installation) == (total, 0)
 
 
-def test_letters_of_others_say_who_put_them_there(installation: Installation, run: Run) -> None:
+def test_letters_of_others_say_who_put_them_there(
+    installation: OperatorInstallation, run: Run
+) -> None:
     url = installation.queues.dead_letter_url(Queue.SCHEDULE)
     event = {
         "source": "aws.events",
@@ -488,7 +498,7 @@ def test_letters_of_others_say_who_put_them_there(installation: Installation, ru
 
 
 def test_purge_and_import_lose_nothing(
-    installation: Installation, run: Run, tmp_path: Path
+    installation: OperatorInstallation, run: Run, tmp_path: Path
 ) -> None:
     source = installation.queues.url(Queue.FILE_PROCESSED)
     for number, attributes in enumerate((3, 4, 9)):
@@ -534,7 +544,7 @@ def by_key(path: Path) -> list[dict[str, Any]]:
     ],
 )
 def test_the_forecast_follows_the_ledger(
-    installation: Installation, state: State, verdict: Verdict, text: str
+    installation: OperatorInstallation, state: State, verdict: Verdict, text: str
 ) -> None:
     freeze(installation, state, age=timedelta(days=1))
 
@@ -545,7 +555,7 @@ def test_the_forecast_follows_the_ledger(
     assert forecast.hopeless is (verdict is Verdict.STUCK)
 
 
-def test_the_forecast_knows_stripes_thirty_five_days(installation: Installation) -> None:
+def test_the_forecast_knows_stripes_thirty_five_days(installation: OperatorInstallation) -> None:
     freeze(installation, State.PLANNED, age=timedelta(days=36))
 
     frozen = forecast_of(installation, letter_body(installation, "cus_A", "run1"))
@@ -566,7 +576,7 @@ def test_the_forecast_knows_stripes_thirty_five_days(installation: Installation)
     ],
 )
 def test_the_forecast_follows_the_history(
-    installation: Installation, row: dict[str, str | int] | None, verdict: Verdict
+    installation: OperatorInstallation, row: dict[str, str | int] | None, verdict: Verdict
 ) -> None:
     if row is not None:
         installation.clients.dynamodb.put_item(
@@ -585,7 +595,7 @@ def test_the_forecast_follows_the_history(
     assert forecast.verdict is verdict
 
 
-def test_the_forecast_of_a_month(installation: Installation) -> None:
+def test_the_forecast_of_a_month(installation: OperatorInstallation) -> None:
     month = BillingMonth.ended_before(installation.clock.now())
     body = BillCustomerMonth(customer_id="cus_A", billing_month=str(month)).body()
     running = BillingMonth.containing(installation.clock.now())
@@ -598,14 +608,14 @@ def test_the_forecast_of_a_month(installation: Installation) -> None:
     assert forecast_of(installation, body).verdict is Verdict.WOULD_BILL
 
 
-def test_a_body_that_no_worker_reads_is_hopeless(installation: Installation) -> None:
+def test_a_body_that_no_worker_reads_is_hopeless(installation: OperatorInstallation) -> None:
     forecast = forecast_of(installation, "no JSON")
 
     assert forecast.verdict is Verdict.UNREADABLE
     assert forecast.hopeless
 
 
-def freeze(installation: Installation, state: State, *, age: timedelta) -> None:
+def freeze(installation: OperatorInstallation, state: State, *, age: timedelta) -> None:
     now = installation.clock.now()
     fact = Fact(
         kind=FactKind.FILE,
@@ -620,7 +630,7 @@ def freeze(installation: Installation, state: State, *, age: timedelta) -> None:
     installation.ledger.freeze(replace(first_item(fact, now), state=state, last_error="the why"))
 
 
-def forecast_of(installation: Installation, body: str) -> Forecast:
+def forecast_of(installation: OperatorInstallation, body: str) -> Forecast:
     letter = Letter(
         queue=Queue.FILE_PROCESSED,
         message_id="id",

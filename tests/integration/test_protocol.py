@@ -28,9 +28,9 @@ from worker.stripe_api.connection import StripeConnection
 
 if TYPE_CHECKING:
     from tests.integration.scenario import Scenario
-    from worker.installation import Installation
     from worker.ledger.fact import StripeAccount
     from worker.ledger.item import LedgerItem
+    from worker.operator_installation import OperatorInstallation
 
 OCTOBER = "storage-usage#cus_A#2026-10"
 HOUR = timedelta(hours=1)
@@ -62,7 +62,7 @@ def standing(scenario: Scenario, key: str) -> LedgerItem:
     return item
 
 
-def resolve(scenario: Scenario, worker: Installation | None = None) -> list[Outcome]:
+def resolve(scenario: Scenario, worker: OperatorInstallation | None = None) -> list[Outcome]:
     """One hourly tick, and whatever it puts on the queues."""
     made = worker or scenario.worker
     made.jobs().resolve(due_by=scenario.wall())

@@ -181,7 +181,7 @@ class Bookkeeper:
 def books(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Bookkeeper:
     for name, value in scenario.stack.environment().items():
         monkeypatch.setenv(name, value)
-    installations = [scenario.worker]
+    installations: list[Installation] = [scenario.worker]
     monkeypatch.setattr(reconcile_command, "open_installation", lambda: installations[-1])
     scenario.wall.set(OCTOBER)
     scenario.customers("cus_A")

@@ -34,7 +34,7 @@ from worker.dead_letters.selection import Selection, parse_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from worker.installation import Installation
+    from worker.operator_installation import OperatorInstallation
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, keep, remove.")
 
@@ -56,7 +56,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 class _Scope:
     """The letters a command is about."""
 
-    installation: Installation
+    installation: OperatorInstallation
     queues: tuple[Queue, ...]
     selection: Selection
 
@@ -326,7 +326,7 @@ def _must_be_confirmable(command: str, *, dry_run: bool, yes: bool) -> None:
         )
 
 
-def _queues(installation: Installation, names: Sequence[str] | None) -> tuple[Queue, ...]:
+def _queues(installation: OperatorInstallation, names: Sequence[str] | None) -> tuple[Queue, ...]:
     try:
         return tuple(dict.fromkeys(installation.queues.named(name) for name in names or Queue))
     except ValueError as error:
@@ -342,7 +342,7 @@ def _duration(text: str | None, hint: str) -> timedelta | None:
 
 @contextlib.contextmanager
 def _progress(
-    installation: Installation, queues: Sequence[Queue], doing: str
+    installation: OperatorInstallation, queues: Sequence[Queue], doing: str
 ) -> Iterator[Callable[[int], None]]:
     """A bar on the terminal, where standard error is one."""
     if not errors.is_terminal:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from worker.aws import connect
 from worker.clock import SystemClock
-from worker.installation import Installation
 from worker.logs import configure_logs
+from worker.operator_installation import OperatorInstallation
 from worker.settings import load_settings
 
 
-def open_installation() -> Installation:
+def open_installation() -> OperatorInstallation:
     """The installation that the environment names.
 
     Raises:
@@ -17,4 +17,4 @@ def open_installation() -> Installation:
     """
     settings = load_settings()
     configure_logs(settings)
-    return Installation(settings, connect(settings), SystemClock())
+    return OperatorInstallation(settings, connect(settings), SystemClock())

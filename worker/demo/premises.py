@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from infra.embedded_aws import EmbeddedAws
 from infra.stripe_simulator import DEFAULT_KEY, SeedMeter, StripeSimulator, serve
 from worker.aws import connect
-from worker.installation import Installation
+from worker.operator_installation import OperatorInstallation
 from worker.settings import Settings
 from worker.stripe_api.api_key import FIELD
 
@@ -40,7 +40,7 @@ class Premises:
         variables: what points another process at them.
     """
 
-    installation: Installation
+    installation: OperatorInstallation
     variables: Mapping[str, str]
 
 
@@ -66,10 +66,10 @@ def open_premises(simulator: StripeSimulator, clock: Clock, **variables: str) ->
         }
         with _environment(names):
             settings = Settings(log_format="console")
-            yield Premises(Installation(settings, connect(settings), clock), names)
+            yield Premises(OperatorInstallation(settings, connect(settings), clock), names)
 
 
-def keep_key(installation: Installation) -> None:
+def keep_key(installation: OperatorInstallation) -> None:
     """Put the simulator's key where the worker looks for Stripe's."""
     installation.clients.secrets.put_secret_value(
         SecretId=installation.settings.stripe_secret_id,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from worker.demo.cast import StoredObject
-    from worker.installation import Installation
+    from worker.operator_installation import OperatorInstallation
 
 _STACK = "siftbeam-data"
 # The story ends on the 1st, its last invoice three days later: all of it has to lie behind us,
@@ -83,7 +83,7 @@ class Stage:
 
     month: BillingMonth
     clock: StageClock
-    installation: Installation
+    installation: OperatorInstallation
     simulator: StripeSimulator
 
     def leap(self, *, days_on: int = 0, hour: int, minute: int = 0) -> None:
@@ -184,7 +184,7 @@ def open_stage(real_now: datetime, *, logs: bool) -> Iterator[Stage]:
         yield stage
 
 
-def _deploy(installation: Installation) -> None:
+def _deploy(installation: OperatorInstallation) -> None:
     settings = installation.settings
     client = session_for(settings).client("cloudformation", config=client_config(settings))
     # The machine's own 01:00 must not tick into the story.

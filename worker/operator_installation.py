@@ -1,0 +1,62 @@
+"""What an operator's commands need besides the worker's own parts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from worker.dead_letters.forecast import Forecaster
+from worker.dead_letters.office import DeadLetterOffice
+from worker.installation import Installation
+from worker.preview import Preview
+from worker.resending import Resending
+from worker.settlement import SendPolicy
+from worker.stripe_api.customers import customer_problem
+
+
+class OperatorInstallation(Installation):
+    """The installation as commands open it. Each part is made when it is first asked for."""
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterOffice:
+        """Every errand with dead letters."""
+        return DeadLetterOffice(
+            sqs=self.clients.sqs,
+            queues=self.queues,
+            forecaster=Forecaster(
+                ledger=self.ledger,
+                daily=self.daily,
+                monthly=self.monthly,
+                history=self.history,
+                listing=self.listing,
+                prefixes=self.prefixes,
+                clock=self.clock,
+                bucket=self.settings.bucket,
+                stamp=self.settings.event_timestamp,
+                bill_from=self.settings.bill_from,
+            ),
+            prefixes=self.prefixes,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def preview(self) -> Preview:
+        """What months come to."""
+        return Preview(
+            daily=self.daily,
+            ledger=self.ledger,
+            policy=SendPolicy(self.settings.send, self.settings.bill_from),
+            stamp=self.settings.event_timestamp,
+            clock=self.clock,
+        )
+
+    @property
+    def resending(self) -> Resending:
+        """Starts the next generation of a fact."""
+        return Resending(
+            ledger=self.ledger,
+            examination=self.examination,
+            account=self.stripe.account,
+            customer_problem=lambda customer: customer_problem(self.stripe, customer),
+            jobs=self.jobs(),
+            clock=self.clock,
+        )
