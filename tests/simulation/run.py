@@ -68,7 +68,7 @@ class Run:
         self.weather = Weather.drawn(self.rng)
         self.month, start = Workload.start_of(self.rng)
         self.scheduler = Scheduler(start)
-        self.database = _tables(self.scheduler, self.rng, self.weather)
+        self.database = billing_tables(self.scheduler, self.rng, self.weather)
         self.sqs = SQS(_QUEUES, self.scheduler, self.rng, self.weather)
         self.bucket = Bucket()
         self.stripe = StripeWorld(self.scheduler, self.rng, self.weather)
@@ -232,7 +232,7 @@ class Run:
             worker.process.alive = False
 
 
-def _tables(scheduler: Scheduler, rng: random.Random, weather: Weather) -> DynamoDB:
+def billing_tables(scheduler: Scheduler, rng: random.Random, weather: Weather) -> DynamoDB:
     def table(name: str, key: tuple[str, ...], *indexes: Index) -> Table:
         return Table(
             f"siftbeam-{name}", key, indexes, scheduler=scheduler, rng=rng, weather=weather

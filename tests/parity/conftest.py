@@ -1,0 +1,80 @@
+"""The engines, each for every case, and the differences that are known."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.embedded_aws import EmbeddedAws
+from tests.parity.differences import DIFFERENCES
+from tests.parity.dynamodb_engines import ServedDynamoDb, SimulatedDynamoDb, client_of
+from tests.parity.dynamodb_local import DynamoDbLocal, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from tests.parity.dynamodb_engines import DynamoDb
+
+# `make parity` sets it: then a missing engine is a failure.
+REQUIRED = os.environ.get("REQUIRE_DYNAMODB_LOCAL") == "1"
+DYNAMODB_ENGINES = ("simulation", "ministack", "dynamodb-local")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Expect every known difference, strictly: one that goes away fails until it is struck out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            engine = str(item.callspec.params.get("engine"))
+            case = item.name.replace(f"[{engine}]", "").replace(f"[{engine}-", "[")
+            for name in (item.originalname, case):
+                reason = DIFFERENCES.get((engine, name))
+                if reason is not None:
+                    item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[EmbeddedAws]:
+    with EmbeddedAws() as aws:
+        yield aws
+
+
+@pytest.fixture(scope="session")
+def ministack_dynamodb(ministack: EmbeddedAws) -> Iterator[DynamoDBClient]:
+    client = client_of(ministack.url)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def dynamodb_local() -> Iterator[DynamoDBClient]:
+    reason = why_not()
+    if reason is not None:
+        if REQUIRED:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with DynamoDbLocal() as server:
+        client = client_of(server.url)
+        yield client
+        client.close()
+
+
+@pytest.fixture(params=DYNAMODB_ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which engine a case runs on."""
+    return str(request.param)
+
+
+@pytest.fixture
+def db(engine: str, request: pytest.FixtureRequest) -> Iterator[DynamoDb]:
+    """An engine with the product's tables, all empty."""
+    if engine == "simulation":
+        yield SimulatedDynamoDb()
+        return
+    name = {"ministack": "ministack_dynamodb", "dynamodb-local": "dynamodb_local"}[engine]
+    served = ServedDynamoDb(request.getfixturevalue(name))
+    yield served
+    served.close()
