@@ -91,9 +91,9 @@ def client_of(url: str) -> DynamoDBClient:
     session = boto3.Session(
         aws_access_key_id="test", aws_secret_access_key="test", region_name="ap-northeast-1"
     )
-    return session.client(
-        "dynamodb", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})
-    )
+    config = Config(retries={"total_max_attempts": 1})
+    client: DynamoDBClient = session.client("dynamodb", endpoint_url=url, config=config)
+    return client
 
 
 def _product_tables() -> dict[str, Table]:
@@ -136,5 +136,7 @@ def _keys(index: Index) -> tuple[str, ...]:
 
 
 def _schema(hash_key: str, *range_keys: str) -> list[KeySchemaElementTypeDef]:
-    first: KeySchemaElementTypeDef = {"AttributeName": hash_key, "KeyType": "HASH"}
-    return [first, *({"AttributeName": key, "KeyType": "RANGE"} for key in range_keys)]
+    schema: list[KeySchemaElementTypeDef] = [{"AttributeName": hash_key, "KeyType": "HASH"}]
+    for key in range_keys:
+        schema.append({"AttributeName": key, "KeyType": "RANGE"})  # noqa: PERF401 - typed so
+    return schema
