@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,28 @@ if TYPE_CHECKING:
     from worker.clock import Clock
 
 NAMESPACE = "SiftBeam/Billing"
+
+
+class Metric(StrEnum):
+    """The metrics that the alarms and the dashboard of ``infra/`` read.
+
+    CloudWatch charges every custom metric beyond ten, so one figure covers all queues.
+    """
+
+    SEND_FAILURE = "StripeMeterSendFailure"
+    """Sends that came to nothing: rejected, of unknown fate, left to a person, or refused later."""
+    MESSAGES_WAITING = "MessagesWaiting"
+    """Visible, in flight and delayed on all queues, every minute; lets the worker scale in."""
+    DEAD_LETTERS = "DeadLetters"
+    """Messages on all dead-letter queues, every minute."""
+    DAILY_ROWS = "DailyRowsWritten"
+    """Daily rows written."""
+    MONTHS_UNBILLED = "MonthsUnbilled"
+    """Customers whose ended month is not billed yet, hourly in the first days of a month."""
+    RECONCILE_DIFFERENCE = "ReconcileDifference"
+    """Customer meters that differ from Stripe."""
+    RECONCILE_AGREED = "ReconcileAgreed"
+    """Customer meters that agree with Stripe."""
 
 
 class Metrics:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from producers.billing_month import BillingMonth
+from worker.metrics import Metric
 from worker.reconciliation.period import Period
 from worker.reconciliation.report import Report
 from worker.stripe_api.api_key import KeyUnavailable
@@ -94,7 +95,7 @@ class Watch:
                 reasons=report.problems[:_NAMED],
             )
         self._metrics.count(
-            {"ReconcileDifference": differences, "ReconcileAgreed": report.agreeing}
+            {Metric.RECONCILE_DIFFERENCE: differences, Metric.RECONCILE_AGREED: report.agreeing}
         )
         return (
             f"{report.month}: {report.agreeing} customer meters agree, {differences} differ, "
