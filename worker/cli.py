@@ -16,6 +16,7 @@ from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local
 from worker.commands.demo import demo
 from worker.commands.doctor import doctor
+from worker.commands.health import health
 from worker.commands.preview import preview
 from worker.commands.printing import errors
 from worker.commands.provision import provision
@@ -39,6 +40,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.add_typer(local.app, name="local")
 app.command("worker")(work)
+app.command("health")(health)
 app.add_typer(enqueue.app, name="enqueue")
 app.add_typer(dlq.app, name="dlq")
 app.command("preview")(preview)

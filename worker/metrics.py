@@ -22,7 +22,8 @@ NAMESPACE = "SiftBeam/Billing"
 class Metric(StrEnum):
     """The metrics that the alarms and the dashboard of ``infra/`` read.
 
-    CloudWatch charges every custom metric beyond ten, so one figure covers all queues.
+    CloudWatch charges every custom metric beyond ten, so one figure covers all queues, and these
+    ten are all there are: what else is worth counting is a field of a log line.
     """
 
     SEND_FAILURE = "StripeMeterSendFailure"
@@ -33,8 +34,14 @@ class Metric(StrEnum):
     """Messages on all dead-letter queues, every minute."""
     DAILY_ROWS = "DailyRowsWritten"
     """Daily rows written."""
+    DAILY_ROWS_MISSING = "DailyRowsMissing"
+    """Customers without a row of today, once a day after 03:00 UTC."""
     MONTHS_UNBILLED = "MonthsUnbilled"
     """Customers whose ended month is not billed yet, hourly in the first days of a month."""
+    WORKER_ALIVE = "WorkerAlive"
+    """1 a minute from each worker whose poll loops turn and whose leases are renewed."""
+    OLDEST_DUE = "OldestDueSeconds"
+    """How long the fact that waits longest has been due, hourly; 0 where none is."""
     RECONCILE_DIFFERENCE = "ReconcileDifference"
     """Customer meters that differ from Stripe."""
     RECONCILE_AGREED = "ReconcileAgreed"
