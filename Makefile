@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := .venv-audit/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
 # Two test processes: the emulator is one process per worker, and small CI machines have two cores.
 WORKERS ?= 2
@@ -37,6 +38,16 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+audit: $(AUDIT)/.done ## checkov, hadolint, zizmor, pip-audit and an SBOM (the last two need the network)
+	$(AUDIT)/checkov --config-file infra/checkov.yaml
+	$(AUDIT)/hadolint Dockerfile
+	$(AUDIT)/zizmor --offline --quiet .github/workflows
+	$(AUDIT)/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
+	$(AUDIT)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml -o sbom.json
+
+image-steps: ## the Dockerfile's own steps in a clean place, without a container engine
+	@$(PYTHON) -m tests.image_steps
+
 contract: $(VENV)/.dev ## the Stripe simulator's cases against a real sandbox (STRIPE_TEST_KEY)
 	$(BIN)/python -m pytest tests/contract -m contract
 
@@ -44,10 +55,12 @@ lock: ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml --extra local --group dev $(LOCK_FLAGS) -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra local --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/local.txt
 	uv pip compile pyproject.toml -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/runtime.txt
+	uv pip compile --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/build.txt
+	uv pip compile --group audit $(LOCK_FLAGS) -o requirements/audit.txt
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -65,4 +78,9 @@ $(VENV)/.local: $(BIN)/python requirements/local.txt pyproject.toml
 	@echo "Installing into $(VENV) (about ten seconds) ..."
 	@$(PIP) --require-hashes -r requirements/local.txt
 	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(AUDIT)/.done: requirements/audit.txt
+	@$(PYTHON) -m venv .venv-audit
+	@$(AUDIT)/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/audit.txt
 	@touch $@
