@@ -39,7 +39,7 @@ format: $(VENV)/.dev ## let ruff mend what it can
 	$(BIN)/ruff format .
 
 audit: $(AUDIT)/.done ## checkov, hadolint, zizmor, pip-audit and an SBOM (the last two need the network)
-	$(AUDIT)/checkov --config-file infra/checkov.yaml
+	$(AUDIT)/checkov --config-file .checkov.yaml
 	$(AUDIT)/hadolint Dockerfile
 	$(AUDIT)/zizmor --offline --quiet .github/workflows
 	$(AUDIT)/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt

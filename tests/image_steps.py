@@ -49,7 +49,7 @@ def steps(text: str) -> list[Step]:
 
 
 def ignored(path: Path, patterns: list[str]) -> bool:
-    """Whether .dockerignore keeps a path of the repository from the builder; the last match wins."""
+    """Whether .dockerignore keeps a path from the builder; the last match wins."""
     verdict = False
     for pattern in patterns:
         negated = pattern.startswith("!")
@@ -88,7 +88,7 @@ def build(root: Path) -> None:
                 for source in sources:
                     _copy(Path(source), work / target, patterns)
             case "RUN":
-                print(f"RUN {step.argument}", flush=True)
+                _say(f"RUN {step.argument}")
                 subprocess.run(  # noqa: S602 - the Dockerfile's own words, as a builder runs them
                     argument, shell=True, check=True, cwd=work, env=environment, timeout=_SECONDS
                 )
@@ -126,7 +126,12 @@ def main() -> None:
         check(root)
     finally:
         shutil.rmtree(root, ignore_errors=True)
-    print("the Dockerfile's steps work", flush=True)
+    _say("the Dockerfile's steps work")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _of_stage(stage: str) -> list[Step]:
@@ -167,4 +172,4 @@ def _expect(condition: bool, otherwise: str) -> None:  # noqa: FBT001 - an asser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, cast
 
 import pytest
-import yaml
 
 from infra.stack import template_path
-
-# A template is JSON of any shape; every test asserts the part that it looks at.
-Resource = dict[str, Any]
+from tests.unit.infra.templates import Resource, read_template
 
 QUEUES = ["schedule", "daily-sizing", "monthly-billing", "file-processed", "stripe-events"]
 JOBS = ["daily", "monthly", "resolve", "reconcile", "sweep"]
 
 
-class ShortForms(yaml.SafeLoader):
-    """Reads `!Ref x` as `{"Ref": "x"}`, as CloudFormation does."""
-
-
-def long_form(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> Resource:
-    match node:
-        case yaml.ScalarNode():
-            value: object = loader.construct_scalar(node)
-        case yaml.SequenceNode():
-            value = loader.construct_sequence(node, deep=True)
-        case _:
-            value = loader.construct_mapping(cast("yaml.MappingNode", node), deep=True)
-    if name == "GetAtt":
-        value = str(value).split(".", 1)
-    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": value}
-
-
-ShortForms.add_multi_constructor("!", long_form)
-TEMPLATE: Resource = yaml.load(
-    template_path("data").read_text(encoding="utf-8"),
-    Loader=ShortForms,  # noqa: S506 - a SafeLoader
-)
+TEMPLATE = read_template("data")
 
 
 def of_type(kind: str) -> dict[str, Resource]:
