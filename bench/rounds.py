@@ -1,0 +1,84 @@
+"""Rounds: every contender in turn, again and again, so that a slow minute hits them all."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.contender import Contender, Figures, measure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.stand_in.process import StandIn
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a bench was asked for.
+
+    Args:
+        rounds: how often each contender runs.
+        messages: how many messages are measured each time.
+        only: names that a contender's must contain one of; none for all.
+        json: whether figures are printed for machines.
+    """
+
+    rounds: int
+    messages: int
+    only: tuple[str, ...]
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A contender's figures of every round."""
+
+    contender: Contender
+    figures: Sequence[Figures]
+
+    @property
+    def median(self) -> Figures:
+        """The median of each figure."""
+        return Figures(
+            cpu_ms=statistics.median(f.cpu_ms for f in self.figures),
+            per_second=statistics.median(f.per_second for f in self.figures),
+            calls={
+                name: statistics.median(f.calls.get(name, 0.0) for f in self.figures)
+                for name in sorted({name for f in self.figures for name in f.calls})
+            },
+            peak_mib=statistics.median(f.peak_mib for f in self.figures),
+        )
+
+
+def arguments(description: str | None, *, rounds: int, messages: int) -> Asked:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=rounds, help="runs of each contender")
+    parser.add_argument("--messages", type=int, default=messages, help="messages measured a run")
+    parser.add_argument("--only", action="append", default=[], help="a part of a contender's name")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    read = parser.parse_args()
+    return Asked(read.rounds, read.messages, tuple(read.only), read.json)
+
+
+def play(contenders: Sequence[Contender], stand_in: StandIn, asked: Asked) -> list[Standing]:
+    """Run them in turn."""
+    chosen = [c for c in contenders if not asked.only or any(part in c.name for part in asked.only)]
+    figures: dict[str, list[Figures]] = {contender.name: [] for contender in chosen}
+    for number in range(asked.rounds):
+        for contender in chosen:
+            found = measure(
+                contender, stand_in, warm_up=asked.messages // 6, measured=asked.messages
+            )
+            figures[contender.name].append(found)
+            if not asked.json:
+                print(
+                    f"round {number + 1}: {contender.name}: {found.cpu_ms:.3f} ms, "
+                    f"{sum(found.calls.values()):.2f} calls, {found.per_second:,.0f}/s, "
+                    f"{found.peak_mib:.0f} MiB",
+                    flush=True,
+                )
+    return [Standing(contender, figures[contender.name]) for contender in chosen]
