@@ -10,6 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import InvalidRegionError
 
+from producers.queues import Queue
 from worker.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -26,12 +27,16 @@ _SIDE_THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class AwsClients:
-    """The clients that the worker and the commands use; all are safe between threads."""
+    """The clients that the worker and the commands use; all are safe between threads.
+
+    ``renewals`` renews leases: it answers or fails soon, and whoever uses it tries again.
+    """
 
     s3: S3Client
     sqs: SQSClient
     dynamodb: DynamoDBClient
     secrets: SecretsManagerClient
+    renewals: SQSClient | None = None
 
 
 def session_for(settings: Settings) -> boto3.Session:
@@ -39,15 +44,15 @@ def session_for(settings: Settings) -> boto3.Session:
     return boto3.Session(region_name=settings.region)
 
 
-def client_config(settings: Settings, *, read_timeout: int = 10) -> Config:
+def client_config(settings: Settings, *, read_timeout: int = 10, attempts: int = 4) -> Config:
     """Timeouts, retries and a connection pool that fits the worker's threads."""
     # A custom endpoint rarely resolves bucket.host names; AWS itself always does.
     custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return Config(
-        connect_timeout=5,
+        connect_timeout=min(5, read_timeout),
         read_timeout=read_timeout,
-        max_pool_connections=settings.concurrency * 2 + _SIDE_THREADS,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=settings.concurrency * len(Queue) + _SIDE_THREADS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
         s3={"addressing_style": "path" if custom else "virtual"},
     )
@@ -77,4 +82,5 @@ def _connect(settings: Settings) -> AwsClients:
         ),
         dynamodb=session.client("dynamodb", config=config),
         secrets=session.client("secretsmanager", config=config),
+        renewals=session.client("sqs", config=client_config(settings, read_timeout=5, attempts=1)),
     )

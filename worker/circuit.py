@@ -1,12 +1,13 @@
-"""The circuit: while Stripe is out of reach, or refuses the key, nothing is received that needs it.
+"""The circuits: while something that messages need is down, those messages are not received.
 
 A message that is not received loses no attempt, so an outage or a bad key pushes nothing to a
-dead-letter queue. Whether Stripe is back is asked of Stripe itself, not tried with a message.
+dead-letter queue. Whether it is over is asked of the dependency itself, not tried with a message.
 """
 
 from __future__ import annotations
 
 import threading
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -14,16 +15,33 @@ import structlog
 from producers.queues import Queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from worker.clock import Clock
 
 _log = structlog.get_logger()
-# The queues whose messages need Stripe.
-_GUARDED = frozenset({Queue.MONTHLY_BILLING, Queue.FILE_PROCESSED, Queue.STRIPE_EVENTS})
 _FAILURES_IN_A_ROW = 5
 _FIRST_PAUSE_SECONDS = 2.0
 _LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Dependency(StrEnum):
+    """What messages need."""
+
+    STRIPE = "Stripe"
+    DYNAMODB = "DynamoDB"
+    S3 = "S3"
+
+
+NEEDS: Mapping[Queue, frozenset[Dependency]] = {
+    # Ticks ask Stripe too, but tolerate that it is down.
+    Queue.SCHEDULE: frozenset({Dependency.DYNAMODB}),
+    Queue.DAILY_SIZING: frozenset({Dependency.DYNAMODB, Dependency.S3}),
+    Queue.MONTHLY_BILLING: frozenset({Dependency.DYNAMODB, Dependency.STRIPE}),
+    Queue.FILE_PROCESSED: frozenset({Dependency.DYNAMODB, Dependency.S3, Dependency.STRIPE}),
+    Queue.STRIPE_EVENTS: frozenset({Dependency.DYNAMODB, Dependency.STRIPE}),
+}
+"""What each queue's messages cannot be handled without."""
 
 
 class Gate(Protocol):
@@ -39,14 +57,20 @@ class Gate(Protocol):
 
 
 class Circuit:
-    """Opens after failures, closes when a probe succeeds.
+    """One dependency's: opens after failures, closes when a probe succeeds.
+
+    It closes on trial: until a call has succeeded, one more failure opens it again, for longer.
 
     Args:
-        probe: asks Stripe; returns why it cannot be used, or None where it can.
+        dependency: whose.
+        probe: asks it; returns why it cannot be used, or None where it can.
         clock: the time.
     """
 
-    def __init__(self, probe: Callable[[], str | None], clock: Clock) -> None:
+    def __init__(
+        self, dependency: Dependency, probe: Callable[[], str | None], clock: Clock
+    ) -> None:
+        self.dependency = dependency
         self._probe = probe
         self._clock = clock
         self._failures = 0
@@ -60,14 +84,12 @@ class Circuit:
         with self._lock:
             return self._probe_at is not None
 
-    def lets_through(self, queue: Queue) -> bool:
-        """Whether messages of a queue may be received now."""
-        return queue not in _GUARDED or not self.is_open
-
     def succeeded(self) -> None:
         """A call was answered."""
         with self._lock:
-            self._failures = 0
+            if self._probe_at is None:
+                self._failures = 0
+                self._pause = _FIRST_PAUSE_SECONDS
 
     def failed(self, reason: str) -> None:
         """A call came to nothing; the fifth in a row opens the circuit."""
@@ -86,24 +108,59 @@ class Circuit:
         with self._lock:
             if self._probe_at is None or self._clock.monotonic() < self._probe_at:
                 return
-        problem = self._probe()
+        try:
+            problem = self._probe()
+        except Exception as error:  # noqa: BLE001 - a probe that fails in any way says: not yet
+            problem = f"{type(error).__name__}: {error}"
         with self._lock:
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
             if problem is None:
                 self._probe_at = None
-                self._failures = 0
-                self._pause = _FIRST_PAUSE_SECONDS
+                self._failures = _FAILURES_IN_A_ROW - 1
             else:
-                self._pause = min(self._pause * 2, _LONGEST_PAUSE_SECONDS)
                 self._probe_at = self._clock.monotonic() + self._pause
         if problem is None:
-            _log.warning("Stripe answers again; receiving goes on", action="circuit_closed")
+            _log.warning(
+                f"{self.dependency} answers again; receiving goes on",
+                action="circuit_closed",
+                dependency=self.dependency,
+            )
 
     def _open(self, reason: str) -> None:
         if self._probe_at is not None:
             return
         self._probe_at = self._clock.monotonic() + self._pause
         _log.error(
-            "Stripe cannot be used; receiving of what needs it stops",
+            f"{self.dependency} cannot be used; receiving of what needs it stops",
             action="circuit_opened",
+            dependency=self.dependency,
             reason=reason,
         )
+
+
+class Circuits:
+    """The gate: a queue is received from while everything that its messages need can be used.
+
+    Args:
+        circuits: one per dependency.
+        needs: what each queue's messages cannot be handled without.
+    """
+
+    def __init__(
+        self, circuits: tuple[Circuit, ...], needs: Mapping[Queue, frozenset[Dependency]]
+    ) -> None:
+        self._circuits = circuits
+        self._needs = needs
+
+    def lets_through(self, queue: Queue) -> bool:
+        """Whether messages of a queue may be received now."""
+        return not any(
+            circuit.is_open
+            for circuit in self._circuits
+            if circuit.dependency in self._needs[queue]
+        )
+
+    def tend(self) -> None:
+        """Probe what is due to be probed."""
+        for circuit in self._circuits:
+            circuit.tend()

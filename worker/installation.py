@@ -5,6 +5,7 @@ This is the one place where parts meet. Each part is made when it is first asked
 
 from __future__ import annotations
 
+import os
 import random
 import secrets
 from datetime import timedelta
@@ -14,11 +15,15 @@ from typing import TYPE_CHECKING
 from producers.fan_out import FanOut
 from producers.outbox import Outbox
 from producers.queues import Queue, QueueDirectory
-from worker.circuit import Circuit
+from worker.availability import WatchedClient, dynamodb_probe, s3_probe
+from worker.circuit import NEEDS, Circuit, Circuits, Dependency
 from worker.consumer.backlog import Backlog
 from worker.consumer.backoff import Backoff
 from worker.consumer.consumer import Consumer, Pace
 from worker.consumer.dispatch import Dispatch, Handlers
+from worker.consumer.pulse import Pulse
+from worker.consumer.queue_figures import QueueFigures
+from worker.consumer.scale_in import ScaleInProtection
 from worker.examination import Examination
 from worker.expected import ExpectedFacts
 from worker.handlers.bill_month import BillMonthHandler
@@ -26,6 +31,7 @@ from worker.handlers.file_processed import FileProcessedHandler
 from worker.handlers.size_customer import SizeCustomerHandler
 from worker.handlers.stripe_event import StripeEventHandler
 from worker.handlers.tick import TickHandler
+from worker.health import heartbeat_file
 from worker.jobs import Jobs
 from worker.late_refusals import LateRefusals
 from worker.ledger.cursor import Cursors
@@ -59,6 +65,7 @@ if TYPE_CHECKING:
 
     from worker.aws import AwsClients
     from worker.clock import Clock
+    from worker.consumer.side_job import SideJob
     from worker.settings import Settings
 
 
@@ -87,6 +94,11 @@ class Installation:
     def backlog(self) -> Backlog:
         """Counts what the queues hold."""
         return Backlog(self.clients.sqs, self.queues)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Writes counts."""
+        return Metrics(self.clock)
 
     @cached_property
     def daily(self) -> DailyTable:
@@ -130,8 +142,29 @@ class Installation:
 
     @cached_property
     def circuit(self) -> Circuit:
-        """Stops receiving while Stripe cannot be used."""
-        return Circuit(self.stripe.problem, self.clock)
+        """Stripe's: what needs it is not received while it cannot be used."""
+        return Circuit(Dependency.STRIPE, self.stripe.problem, self.clock)
+
+    @cached_property
+    def dynamodb_circuit(self) -> Circuit:
+        """DynamoDB's."""
+        probe = dynamodb_probe(self.clients, self.tables.ledger)
+        return Circuit(Dependency.DYNAMODB, probe, self.clock)
+
+    @cached_property
+    def s3_circuit(self) -> Circuit:
+        """S3's."""
+        probe = s3_probe(self.clients, self.settings.bucket, self.settings.input_prefix)
+        return Circuit(Dependency.S3, probe, self.clock)
+
+    @cached_property
+    def gate(self) -> Circuits:
+        """Says which queues are received from."""
+        needs = dict(NEEDS)
+        if self.settings.customer_source == "stripe":
+            # The daily tick asks Stripe who the customers are.
+            needs[Queue.SCHEDULE] |= {Dependency.STRIPE}
+        return Circuits((self.circuit, self.dynamodb_circuit, self.s3_circuit), needs)
 
     @cached_property
     def summaries(self) -> StripeSummaries:
@@ -275,7 +308,7 @@ class Installation:
                     jobs=self.jobs(),
                     watch=Watch(
                         reconciliation=self.reconciliation,
-                        metrics=Metrics(self.clock),
+                        metrics=self.metrics,
                         clock=self.clock,
                     ),
                     backlog=self.backlog,
@@ -288,18 +321,24 @@ class Installation:
                 ),
             ),
             self.circuit,
+            self.gate,
         )
 
     def consumer(
-        self, consumed: Sequence[Queue] = tuple(Queue), *, until_empty: bool = False
+        self,
+        consumed: Sequence[Queue] = tuple(Queue),
+        *,
+        until_empty: bool = False,
+        side_jobs: Sequence[SideJob] = (),
     ) -> Consumer:
         """A consumer of those queues; ``until_empty`` ends it when nothing is left."""
         return Consumer(
             sqs=self.clients.sqs,
+            renewing_sqs=self.clients.renewals,
             queues=self.queues,
             consumed=consumed,
             dispatch=self.dispatch,
-            gate=self.circuit,
+            gate=self.gate,
             backoff=Backoff(random.random),
             clock=self.clock,
             pace=Pace(
@@ -308,4 +347,17 @@ class Installation:
                 drain_seconds=self.settings.drain_seconds,
                 until_empty=until_empty,
             ),
+            side_jobs=side_jobs,
+            watches=(
+                WatchedClient(self.clients.dynamodb, self.dynamodb_circuit),
+                WatchedClient(self.clients.s3, self.s3_circuit),
+            ),
         )
+
+    def side_jobs(self) -> tuple[SideJob, ...]:
+        """What a worker does beside the messages: says how it is, and protects long work."""
+        pulse = Pulse(heartbeat_file(), self.metrics, self.clock, self.settings.visibility_seconds)
+        jobs: tuple[SideJob, ...] = (pulse, QueueFigures(self.backlog, self.metrics))
+        # Set by ECS in every container.
+        agent = os.environ.get("ECS_AGENT_URI")
+        return jobs if agent is None else (*jobs, ScaleInProtection(agent, self.clock))

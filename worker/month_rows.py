@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.lease import check_lease
 from worker.ledger.fact import LedgerFactError, storage_key
 from worker.ledger.item import LedgerItem, State
 from worker.tables.daily import BillingStatus, DailyRow, Mark
@@ -49,6 +50,9 @@ class MonthRows:
             item: the month's fact, as it stands.
             month: the month.
             rows: the customer's daily rows of that month, as read before.
+
+        Raises:
+            LeaseLost: the message in hand is another worker's by now, which writes the rest.
         """
         status = row_status(item)
         customer = item.fact.customer_id
@@ -57,9 +61,11 @@ class MonthRows:
             mark = Mark(status, item.fence, _event_id(item), item.sent_at)
             for row in rows:
                 if row.day.day in basis.days and _lags(row, mark):
+                    check_lease()
                     self._daily.mark(customer, row.day, mark)
         notes = notes_on(item, month, rows)
         monthly_row = _monthly_row(item, month, status, notes)
+        check_lease()
         if not self._monthly.write(monthly_row) and notes is not None:
             self._monthly.note(customer, month, item.fence, notes)
 

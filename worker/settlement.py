@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from worker.errors import Permanent
+from worker.lease import check_lease, lease_lost
 from worker.ledger.answer import Answer, Door, TurnedAway
 from worker.ledger.item import STUCK, LedgerItem
 from worker.ledger.rules import (
@@ -136,11 +137,16 @@ class Settlement:
         """Write a new fact, or find the one that was frozen before.
 
         In shadow, or before the instant from which is billed, it is written as skipped.
+
+        Raises:
+            LeaseLost: the message in hand is another worker's by now.
         """
+        check_lease()
         return self._ledger.freeze(self._new(fact))
 
     def skip(self, fact: Fact, reason: str) -> LedgerItem:
         """Write down that a fact is not to be billed, unless it was frozen before."""
+        check_lease()
         return self._ledger.freeze(skipped_item(fact, reason, self._clock.now()))
 
     def revive(self, skipped: LedgerItem, fact: Fact) -> LedgerItem:
@@ -162,7 +168,12 @@ class Settlement:
         Raises:
             OtherAccount: the key in use is not the fact's; nothing was sent.
             LostRace: another worker moved the item meanwhile.
+            LeaseLost: the message in hand is another worker's by now; nothing was sent.
         """
+        structlog.contextvars.bind_contextvars(
+            customer=item.fact.customer_id, attempt=item.attempts
+        )
+        check_lease()
         now = self._clock.now()
         step = next_step(item, now)
         if not isinstance(step, (Attempt, Overdue)):
@@ -185,7 +196,9 @@ class Settlement:
         claimed_at, now = self._clock.monotonic(), self._clock.now()
         if not isinstance(next_step(item, now), Attempt):
             return item
+        check_lease()
         held = self._ledger.claim(item, claimed(item, now, self._claim, account))
+        structlog.contextvars.bind_contextvars(attempt=held.attempts)
         answer = self._call(held, claimed_at)
         return self._ledger.record(held, answered(held, answer, self._clock.now(), self._jitter()))
 
@@ -226,6 +239,9 @@ class Settlement:
             return TurnedAway(
                 Door.NOT_SENT, f"{passed.total_seconds():.0f} s passed between claim and call"
             )
+        lost = lease_lost()
+        if lost is not None:
+            return TurnedAway(Door.NOT_SENT, f"the lease was lost after the claim: {lost}")
         return self._events.send(held, self._tokens())
 
 

@@ -121,7 +121,9 @@ class Worker:
         circuit = self._installation.circuit
         if circuit.is_open:
             circuit.tend()
-            filled = [name for name in filled if circuit.lets_through(self._names[name])]
+            filled = [
+                name for name in filled if self._installation.gate.lets_through(self._names[name])
+            ]
             if not filled:
                 # The real one probes each minute; a day of that is too much to play through.
                 process.sleep(30 + 240 * process.rng.random())

@@ -34,7 +34,9 @@ def work(
 ) -> None:
     """Consume the queues until SIGTERM or SIGINT, or until they are empty."""
     installation = open_installation()
-    consumer = installation.consumer(_queues(installation, queue), until_empty=drain)
+    consumer = installation.consumer(
+        _queues(installation, queue), until_empty=drain, side_jobs=installation.side_jobs()
+    )
 
     _stop_at_signals(consumer)
     if not consumer.run():

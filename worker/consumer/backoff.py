@@ -11,6 +11,8 @@ FIRST_SECONDS = 2
 LONGEST_SECONDS = 900
 # SQS's own redrive comes after 20 receipts; ours comes before it, with the reason.
 MOST_RECEIPTS = 12
+# What a defect of ours breaks is broken the next time too; a few tries tell it from a coincidence.
+MOST_RECEIPTS_OF_A_DEFECT = 5
 
 
 class Backoff:

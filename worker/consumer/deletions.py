@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,10 @@ _ATTEMPTS = 4
 
 
 class Deletions:
-    """Gathers receipt handles and deletes them in batches on a thread of its own.
+    """Gathers receipt handles and deletes them in batches.
 
     A deletion that is lost costs one more delivery, which does nothing: handlers are idempotent.
+    :meth:`run` deletes on a thread of its own; without one, :meth:`flush` deletes what there is.
 
     Args:
         sqs: the client.
@@ -38,53 +38,57 @@ class Deletions:
         self._sqs = sqs
         self._queues = queues
         self._clock = clock
-        self._waiting: queue.SimpleQueue[tuple[Queue, str] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="deletions", daemon=True)
+        self._gathered: list[tuple[Queue, str]] = []
         self._undone = 0
-        self._count = threading.Lock()
-
-    def start(self) -> threading.Thread:
-        """Begin to delete; returns the thread that does."""
-        self._thread.start()
-        return self._thread
+        self._lock = threading.Lock()
+        self._some = threading.Event()
+        self._enough = threading.Event()
+        self._closing = threading.Event()
 
     def add(self, source: Queue, receipt_handle: str) -> None:
         """Delete this receipt's message soon."""
-        with self._count:
+        with self._lock:
+            self._gathered.append((source, receipt_handle))
             self._undone += 1
-        self._waiting.put((source, receipt_handle))
+            enough = len(self._gathered) >= _BATCH
+        self._some.set()
+        if enough:
+            self._enough.set()
 
     @property
     def undone(self) -> int:
         """How many are still to be deleted."""
-        with self._count:
+        with self._lock:
             return self._undone
 
-    def close(self) -> None:
-        """Delete everything that was added, then stop."""
-        self._waiting.put(None)
-        self._thread.join()
+    def run(self) -> None:
+        """Delete until closed, and then what is left."""
+        while not self._closing.is_set():
+            self._some.wait()
+            self._enough.wait(_GATHER_SECONDS)
+            self.flush()
+        self.flush()
 
-    def _run(self) -> None:
-        closing = False
-        while not closing:
-            first = self._waiting.get()
-            if first is None:
-                return
-            batch = [first]
-            while len(batch) < _BATCH:
-                try:
-                    more = self._waiting.get(timeout=_GATHER_SECONDS)
-                except queue.Empty:
-                    break
-                if more is None:
-                    closing = True
-                    break
-                batch.append(more)
-            for source in {source for source, _ in batch}:
-                self._delete(source, [handle for where, handle in batch if where == source])
-            with self._count:
-                self._undone -= len(batch)
+    def close(self) -> None:
+        """Let :meth:`run` delete what was added, and end."""
+        self._closing.set()
+        self._some.set()
+        self._enough.set()
+
+    def flush(self) -> None:
+        """Delete everything that was added."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, []
+            if not self._closing.is_set():
+                self._some.clear()
+                self._enough.clear()
+        for source in sorted({source for source, _ in gathered}):
+            handles = [handle for where, handle in gathered if where == source]
+            for start in range(0, len(handles), _BATCH):
+                batch = handles[start : start + _BATCH]
+                self._delete(source, batch)
+                with self._lock:
+                    self._undone -= len(batch)
 
     def _delete(self, source: Queue, handles: Sequence[str]) -> None:
         remaining = list(handles)

@@ -19,8 +19,9 @@ from producers.messages import (
 )
 from producers.outbox import EnqueueFailed
 from producers.reading import read_body
-from worker.consumer.backoff import MOST_RECEIPTS
+from worker.consumer.backoff import MOST_RECEIPTS, MOST_RECEIPTS_OF_A_DEFECT
 from worker.errors import Permanent, Temporary
+from worker.lease import LeaseLost
 from worker.outcome import DeadLetter, Done, Outcome, Retry
 from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.connection import StripeUnavailable
@@ -28,7 +29,7 @@ from worker.stripe_api.connection import StripeUnavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from worker.circuit import Circuit
+    from worker.circuit import Circuit, Gate
     from worker.consumer.received import ReceivedMessage
 
 _log = structlog.get_logger()
@@ -94,17 +95,27 @@ class Dispatch:
 
     Args:
         handlers: one per kind.
-        circuit: is opened where Stripe cannot be asked.
+        circuit: Stripe's; is opened where Stripe cannot be asked.
+        gate: says what is not received from now.
     """
 
-    def __init__(self, handlers: Handlers, circuit: Circuit) -> None:
+    def __init__(self, handlers: Handlers, circuit: Circuit, gate: Gate) -> None:
         self._handlers = handlers
         self._circuit = circuit
+        self._gate = gate
 
     def handle(self, received: ReceivedMessage) -> Outcome:
-        """Handle one message; never raises but for what ends the process."""
+        """Handle one message.
+
+        Raises:
+            LeaseLost: the message is another worker's by now; nothing is to be settled. Nothing
+                else is raised but what ends the process.
+        """
+        most = MOST_RECEIPTS
         try:
             outcome = self._handle(received)
+        except LeaseLost:
+            raise
         except UnreadableMessage as error:
             return DeadLetter(str(error), "UnreadableMessage")
         except (StripeUnavailable, KeyUnavailable) as error:
@@ -114,13 +125,18 @@ class Dispatch:
         except Permanent as error:
             return DeadLetter(str(error), type(error).__name__)
         except (Temporary, EnqueueFailed, ClientError, BotoCoreError) as error:
-            outcome = Retry(f"{type(error).__name__}: {error}")
+            outcome = Retry(
+                f"{type(error).__name__}: {error}",
+                # As with Stripe: the queue is not received from while what it needs is down.
+                limited=self._gate.lets_through(received.queue),
+            )
         except Exception as error:  # noqa: BLE001 - a defect must cost one message, not the worker
             _log.exception(
                 "a handler failed", action="handler_failed", message_id=received.message_id
             )
             outcome = Retry(f"{type(error).__name__}: {error}")
-        return _limit(outcome, received.receive_count)
+            most = MOST_RECEIPTS_OF_A_DEFECT
+        return _limit(outcome, received.receive_count, most)
 
     def _handle(self, received: ReceivedMessage) -> Outcome:
         reading = read_body(received.body)
@@ -136,6 +152,9 @@ class Dispatch:
         return spread
 
     def _by_kind(self, message: Message, received: ReceivedMessage) -> Outcome:
+        structlog.contextvars.bind_contextvars(kind=message.kind)
+        if isinstance(message, (SizeCustomer, BillCustomerMonth)):
+            structlog.contextvars.bind_contextvars(customer=message.customer_id)
         match message:
             case SizeCustomer():
                 return self._handlers.size_customer.handle(message)
@@ -149,8 +168,8 @@ class Dispatch:
                 return self._handlers.stripe_event.handle(message)
 
 
-def _limit(outcome: Outcome, receive_count: int) -> Outcome:
+def _limit(outcome: Outcome, receive_count: int, most: int) -> Outcome:
     """Give up on a message that failed too often, while its reason is still known."""
-    if isinstance(outcome, Retry) and outcome.limited and receive_count >= MOST_RECEIPTS:
+    if isinstance(outcome, Retry) and outcome.limited and receive_count >= most:
         return DeadLetter(f"gave up after {receive_count} receipts: {outcome.reason}", "GaveUp")
     return outcome

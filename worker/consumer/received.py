@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - a dataclass field
 from typing import TYPE_CHECKING
 
-from producers.instant import from_epoch
+from producers.instant import NotAnInstant, from_epoch, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from producers.queues import Queue
 
+# On a message that was sent anew: when the first of them was received.
+FIRST_RECEIVED = "firstReceivedAt"
 _MILLISECONDS = 1000
 
 
@@ -29,7 +31,8 @@ class ReceivedMessage:
         body: the text.
         attributes: the message attributes as the sender set them.
         receive_count: how often it was received, this time included (approximate).
-        first_received_at: when it was received first, UTC.
+        first_received_at: when it was received first, UTC; of one that was sent anew, when the
+            first of them was.
     """
 
     queue: Queue
@@ -44,13 +47,26 @@ class ReceivedMessage:
     def read(cls, queue: Queue, message: MessageTypeDef, now: datetime) -> ReceivedMessage:
         """Take over what ``ReceiveMessage`` gave."""
         system = message.get("Attributes", {})
-        first = system.get("ApproximateFirstReceiveTimestamp")
+        attributes = dict(message.get("MessageAttributes", {}))
+        first = _first_of(attributes)
+        if first is None:
+            since = system.get("ApproximateFirstReceiveTimestamp")
+            first = now if since is None else from_epoch(int(since) // _MILLISECONDS)
+        else:
+            del attributes[FIRST_RECEIVED]
         return cls(
             queue=queue,
             message_id=message["MessageId"],
             receipt_handle=message["ReceiptHandle"],
             body=message["Body"],
-            attributes=message.get("MessageAttributes", {}),
+            attributes=attributes,
             receive_count=int(system.get("ApproximateReceiveCount", "1")),
-            first_received_at=now if first is None else from_epoch(int(first) // _MILLISECONDS),
+            first_received_at=first,
         )
+
+
+def _first_of(attributes: Mapping[str, MessageAttributeValueOutputTypeDef]) -> datetime | None:
+    try:
+        return parse_instant(attributes[FIRST_RECEIVED].get("StringValue", ""))
+    except (KeyError, NotAnInstant):
+        return None

@@ -1,4 +1,9 @@
-"""Settling a message with SQS: deleted, given back, or dead-lettered."""
+"""Settling a message with SQS: deleted, given back, or dead-lettered.
+
+A wait that is not the message's fault has no limit of its own, but SQS's redrive would end it after
+twenty receipts, without a reason. So such a message is sent anew in time: its copy is confirmed,
+then it is deleted, and its count begins again.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from worker.dead_letter import Death, dead_letter_attributes, read_dead_letter
+from producers.instant import format_instant
+from worker.consumer.backoff import MOST_RECEIPTS
+from worker.consumer.received import FIRST_RECEIVED
+from worker.dead_letter import MOST_ATTRIBUTES, Death, dead_letter_attributes, read_dead_letter
 from worker.outcome import DeadLetter, Done, Outcome, Retry
 
 if TYPE_CHECKING:
@@ -22,6 +30,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html
 LONGEST_VISIBILITY_SECONDS = 43_200
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_LONGEST_DELAY_SECONDS = 900
 _TOO_LONG = frozenset({"InvalidParameterValue", "InvalidMessageContents", "InvalidAttributeValue"})
 
 
@@ -60,11 +70,15 @@ class Settling:
             match outcome:
                 case Done():
                     self._deletions.add(message.queue, message.receipt_handle)
-                case Retry(after=after):
+                case Retry(after=after, limited=limited):
                     seconds = (
                         self._backoff.seconds(message.receive_count) if after is None else after
                     )
-                    self.give_back(message, seconds)
+                    if limited or message.receive_count < MOST_RECEIPTS:
+                        self.give_back(message, seconds)
+                    else:
+                        self._send_anew(message, seconds)
+                        self._deletions.add(message.queue, message.receipt_handle)
                 case DeadLetter():
                     self._dead_letter(message, outcome)
                     self._deletions.add(message.queue, message.receipt_handle)
@@ -83,6 +97,28 @@ class Settling:
             QueueUrl=self._queues.url(message.queue),
             ReceiptHandle=message.receipt_handle,
             VisibilityTimeout=min(max(0, round(seconds)), LONGEST_VISIBILITY_SECONDS),
+        )
+
+    def _send_anew(self, message: ReceivedMessage, seconds: float) -> None:
+        """Put a copy on the message's own queue; returns once SQS has confirmed it."""
+        # An earlier death, left by SQS's own redrive, does not travel on.
+        _, attributes = read_dead_letter(message.attributes)
+        if len(attributes) < MOST_ATTRIBUTES:
+            attributes[FIRST_RECEIVED] = {
+                "DataType": "String",
+                "StringValue": format_instant(message.first_received_at),
+            }
+        self._sqs.send_message(
+            QueueUrl=self._queues.url(message.queue),
+            MessageBody=message.body,
+            MessageAttributes=attributes,
+            DelaySeconds=min(max(0, round(seconds)), _LONGEST_DELAY_SECONDS),
+        )
+        _log.info(
+            "waits on as a new message",
+            action="message_sent_anew",
+            message_id=message.message_id,
+            queue=message.queue,
         )
 
     def _dead_letter(self, message: ReceivedMessage, outcome: DeadLetter) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from producers.identity import check_customer_id, check_run_id
 from producers.queues import Queue
 from worker.errors import Permanent
+from worker.lease import check_lease
 from worker.ledger.fact import Fact, FactKind, file_key
 from worker.ledger.item import STUCK, LedgerItem, State
 from worker.outcome import Done, Outcome, Retry
@@ -105,6 +108,7 @@ class FileProcessedHandler:
         output = self._prefixes.output(message.key)
         if message.bucket != self._bucket or output is None:
             return Done("not an output of a run, ignored")
+        structlog.contextvars.bind_contextvars(customer=output.customer_id)
         _check_ids(output, message.key)
         item = self._settlement.find(file_key(output.run_id))
         skipped = item if item is not None and was_skipped_for_its_run(item) else None
@@ -184,6 +188,7 @@ class FileProcessedHandler:
         ``retries`` is reset by a resend alone, so whoever succeeds after a failure clears what the
         failure wrote, or forestalls it.
         """
+        check_lease()
         run_id, error = item.fact.subject, item.last_error
         if item.counted:
             if item.retries or item.generation > 1:

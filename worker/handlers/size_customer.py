@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from producers.billing_month import BillingMonth
 from worker.errors import Permanent
+from worker.lease import check_lease
 from worker.outcome import Done, Outcome
 from worker.usage import CustomerUsage
 
@@ -54,6 +55,7 @@ class SizeCustomerHandler:
 
         Raises:
             DayNotBegun: the message names a day after today (UTC).
+            LeaseLost: the message is another worker's by now; nothing was written.
             botocore.exceptions.ClientError: a listing failed; nothing was written.
         """
         today = self._clock.now().astimezone(UTC).date()
@@ -66,6 +68,7 @@ class SizeCustomerHandler:
             uploaded=self._listing.usage(self._prefixes.uploaded(message.customer_id)),
             produced=self._listing.usage(self._prefixes.produced(message.customer_id)),
         )
+        check_lease()
         measured_at = self._clock.now()
         if not self._daily.record(message.customer_id, message.date, usage, measured_at):
             return Done("a row that this measure may not replace stands, left as it is")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from producers.queues import Queue
-from worker.circuit import Circuit
+from worker.circuit import NEEDS, Circuit, Circuits, Dependency
 
 NEEDS_STRIPE = {Queue.MONTHLY_BILLING, Queue.FILE_PROCESSED, Queue.STRIPE_EVENTS}
 
@@ -38,11 +38,11 @@ def make() -> tuple[Circuit, Stripe, HandClock]:
         stripe.asked.append(clock.at)
         return stripe.problem
 
-    return Circuit(probe, clock), stripe, clock
+    return Circuit(Dependency.STRIPE, probe, clock), stripe, clock
 
 
 def open_queues(circuit: Circuit) -> set[Queue]:
-    return {queue for queue in Queue if circuit.lets_through(queue)}
+    return {queue for queue in Queue if Circuits((circuit,), NEEDS).lets_through(queue)}
 
 
 def test_a_refused_key_stops_receiving_what_needs_stripe_and_nothing_else() -> None:

@@ -27,7 +27,7 @@ from infra.stripe_simulator import (
     StripeSimulator,
     serve,
 )
-from worker.circuit import Circuit
+from worker.circuit import Circuit, Dependency
 from worker.clock import SystemClock
 from worker.ledger.answer import Accepted, Answer, Door, TurnedAway, Unclear
 from worker.ledger.fact import Fact, FactKind, StripeAccount
@@ -71,7 +71,7 @@ class Line:
             url,
             http_client=lambda: stripe.RequestsClient(timeout=0.5, session=self.session),
         )
-        self.circuit = Circuit(self.connection.problem, SystemClock())
+        self.circuit = Circuit(Dependency.STRIPE, self.connection.problem, SystemClock())
         self.events = StripeMeterEvents(self.connection, self.circuit)
 
     def send(self) -> Answer:

@@ -1,0 +1,73 @@
+"""Hands: the threads that handle messages.
+
+They live as long as the worker, so that what a library keeps per thread (a connection to Stripe)
+is kept; and they are daemons, so that a handler that hangs cannot hold up the end of the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Task = TypeVar("Task")
+
+
+class Hands(Generic[Task]):
+    """So many threads, each doing one task at a time.
+
+    Args:
+        count: how many.
+        name: begins the threads' names.
+        work: does a task.
+    """
+
+    def __init__(self, count: int, name: str, work: Callable[[Task], None]) -> None:
+        self._work = work
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._free = threading.Semaphore(count)
+        self._threads = tuple(
+            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
+            for number in range(count)
+        )
+
+    @property
+    def threads(self) -> Sequence[threading.Thread]:
+        """The threads, for who watches over them."""
+        return self._threads
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def reserve(self, most: int, timeout: float) -> int:
+        """Wait for a free hand and reserve up to so many; 0 where none became free in time."""
+        if not self._free.acquire(timeout=timeout):
+            return 0
+        taken = 1
+        while taken < most and self._free.acquire(blocking=False):
+            taken += 1
+        return taken
+
+    def release(self, count: int) -> None:
+        """Give reserved hands back that got nothing to do."""
+        if count:
+            self._free.release(count)
+
+    def give(self, task: Task) -> None:
+        """Give a task to a reserved hand."""
+        self._tasks.put(task)
+
+    def finish(self) -> None:
+        """Let every hand end once it has nothing left to do."""
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._work(task)
+            self._free.release()
