@@ -13,8 +13,9 @@ BENCH_VENV := .venv-bench
 
 SEEDS ?= 10000
 START ?= 0
+ROUNDS ?= 6
 
-.PHONY: install demo test bench simulate parity lint format contract lock clean
+.PHONY: install demo test bench simulate parity kill lint format contract lock clean
 
 install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
 
@@ -33,6 +34,9 @@ parity: $(VENV)/.dev ## the simulated engines against real ones, DynamoDB Local 
 
 bench: $(BENCH_VENV)/.ready ## each benchmark with its peers, one after the other (BENCH=name for one)
 	@PATH="$(CURDIR)/$(BENCH_VENV)/bin:$$PATH" sh -ec 'for name in $(BENCH); do python -m bench.$$name; done'
+
+kill: $(VENV)/.dev ## kill -9 of real workers, fifty a round, and look what was billed (ROUNDS=)
+	$(BIN)/python -m tests.kill --rounds $(ROUNDS)
 
 lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check .

@@ -188,6 +188,10 @@ class Process:
         """SIGKILL."""
         self._process.kill()
 
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
     def wait(self, seconds: float) -> int:
         """Its exit code, once it ends."""
         return self._process.wait(seconds)
@@ -497,11 +501,11 @@ def close_clients(clients: AwsClients) -> None:
     clients.secrets.close()
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
+def wait_until(condition: Callable[[], bool], what: str, within: float = DEADLINE_SECONDS) -> None:
     """Wait for a condition, with a bound."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + within
     while not condition():
-        assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS:.0f} s in vain for {what}"
+        assert time.monotonic() < deadline, f"waited {within:.0f} s in vain for {what}"
         time.sleep(0.02)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.embedded_aws import EmbeddedAws
+from tests.integration.conftest import Clients, deploy_data_stack
 from tests.parity.differences import DIFFERENCES
 from tests.parity.dynamodb_engines import ServedDynamoDb, SimulatedDynamoDb, client_of
 from tests.parity.dynamodb_local import DynamoDbLocal, why_not
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from tests.integration.conftest import DataStack
     from tests.parity.dynamodb_engines import DynamoDb
 
 # `make parity` sets it: then a missing engine is a failure.
@@ -47,6 +49,14 @@ def ministack_dynamodb(ministack: EmbeddedAws) -> Iterator[DynamoDBClient]:
     client = client_of(ministack.url)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def template_stack(ministack: EmbeddedAws) -> Iterator[DataStack]:
+    """What the data template makes."""
+    clients = Clients.of(ministack)
+    yield deploy_data_stack(ministack, clients)
+    clients.close()
 
 
 @pytest.fixture(scope="session")

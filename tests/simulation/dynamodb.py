@@ -207,8 +207,8 @@ class DynamoDBClient:
                 keys = request["Keys"]
                 assert isinstance(keys, list)
                 wanted = sorted(table.key_of(key) for key in keys)
-                if len(wanted) > 100:
-                    raise ExpressionError("more than 100 keys")
+                if len(wanted) > 100 or len(set(wanted)) < len(wanted):
+                    raise ExpressionError("more than 100 keys, or one of them twice")
                 done = len(wanted)
                 if self._process.rng.random() < self._process.weather.throttled:
                     done = self._process.rng.randrange(len(wanted) + 1)
@@ -334,8 +334,9 @@ class DynamoDBClient:
         )
         found = self._candidates(table, request, names, values)
         if isinstance(start, dict):
-            after = start["at"]
-            found = [entry for entry in found if entry[0] > after]
+            at = start["at"]
+            backwards = request.get("ScanIndexForward") is False
+            found = [entry for entry in found if (entry[0] < at if backwards else entry[0] > at)]
         page, rest = found[: self.page], found[self.page :]
         items = [item for _, item in page]
         filtered = request.get("FilterExpression")
