@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 _FORM = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})")
 _MONTHS = 12
@@ -38,6 +38,11 @@ class BillingMonth:
         if not (1 <= month <= _MONTHS and FIRST_YEAR <= year <= LAST_YEAR):
             raise NotABillingMonth(f"{text!r}: there is no such month")
         return cls(year, month)
+
+    @classmethod
+    def of(cls, day: date) -> BillingMonth:
+        """The month that a day lies in."""
+        return cls(day.year, day.month)
 
     @classmethod
     def containing(cls, instant: datetime) -> BillingMonth:
@@ -84,7 +89,16 @@ class BillingMonth:
     @property
     def closing_stamp(self) -> datetime:
         """23:59:00Z on the last day: inside the period that the month's invoice covers."""
-        return self.end - timedelta(minutes=1)
+        return closing_stamp_of(self.last_day)
+
+    def contains(self, day: date) -> bool:
+        """Whether a day lies in the month."""
+        return (day.year, day.month) == (self.year, self.month)
 
     def __str__(self) -> str:
         return f"{self.year:04d}-{self.month:02d}"
+
+
+def closing_stamp_of(day: date) -> datetime:
+    """23:59:00Z of a day."""
+    return datetime.combine(day, time(23, 59), tzinfo=UTC)

@@ -61,13 +61,17 @@ class FanOut:
             lambda customer: SizeCustomer(customer_id=customer, date=day).body(),
         )
 
-    def monthly(self, customers: Iterable[str], month: BillingMonth) -> FanOutCount:
-        """Enqueue the billing of ``month`` for every customer."""
+    def monthly(
+        self, customers: Iterable[str], month: BillingMonth, through: date | None = None
+    ) -> FanOutCount:
+        """Enqueue the billing of ``month`` for every customer, up to a day where one is named."""
         text = str(month)
         return self._per_customer(
             Queue.MONTHLY_BILLING,
             customers,
-            lambda customer: BillCustomerMonth(customer_id=customer, billing_month=text).body(),
+            lambda customer: BillCustomerMonth(
+                customer_id=customer, billing_month=text, through=through
+            ).body(),
         )
 
     def completions(self, files: Iterable[FileProcessed]) -> FanOutCount:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     PlainSerializer,
     TypeAdapter,
     ValidationError,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, from_json
@@ -85,11 +86,22 @@ class SizeCustomer(_Message):
 
 
 class BillCustomerMonth(_Message):
-    """Bill a customer's storage of a month that has ended."""
+    """Bill a customer's storage of a month that has ended.
+
+    ``through`` is the last day that counts for a customer who leaves in the middle of the month; it
+    has begun, the month need not have ended.
+    """
 
     kind: Literal["bill_customer_month"] = "bill_customer_month"
     customer_id: CustomerId
     billing_month: MonthText
+    through: DayOfYears | None = None
+
+    @model_validator(mode="after")
+    def _check_through(self) -> Self:
+        if self.through is not None and not self.month.contains(self.through):
+            raise ValueError(f"through is {self.through}, which lies outside {self.billing_month}")
+        return self
 
     @property
     def month(self) -> BillingMonth:
@@ -126,13 +138,21 @@ class StripeEvent(_Message):
     event_id: str = Field(min_length=1)
 
 
-Message = SizeCustomer | BillCustomerMonth | FileProcessed | Tick | StripeEvent
+class SettleFact(_Message):
+    """Bring a fact that stands in the ledger to Stripe: a correction, which no upload asks for."""
+
+    kind: Literal["settle_fact"] = "settle_fact"
+    fact: str = Field(min_length=1)
+
+
+Message = SizeCustomer | BillCustomerMonth | FileProcessed | Tick | StripeEvent | SettleFact
 _MODELS: dict[str, TypeAdapter[Message]] = {
     "size_customer": TypeAdapter(SizeCustomer),
     "bill_customer_month": TypeAdapter(BillCustomerMonth),
     "file_processed": TypeAdapter(FileProcessed),
     "tick": TypeAdapter(Tick),
     "stripe_event": TypeAdapter(StripeEvent),
+    "settle_fact": TypeAdapter(SettleFact),
 }
 
 

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.errors import InfraError
 from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local
+from worker.commands.adjust import adjust
 from worker.commands.demo import demo
 from worker.commands.doctor import doctor
 from worker.commands.health import health
@@ -48,6 +49,7 @@ app.command("reconcile")(reconcile)
 app.command("doctor")(doctor)
 app.command("resolve")(resolve)
 app.command("resend")(resend)
+app.command("adjust")(adjust)
 app.command("provision")(provision)
 
 

@@ -150,7 +150,7 @@ class Examination:
         day = _day_of(item)
         shown = self._counted(day, minute, minute + MINUTE)
         neighbours = self._facts(day, minute, minute + MINUTE)
-        return presence_of(item, neighbours, shown, planned_too=planned_too)
+        return presence_of(item, neighbours, shown, now=self._clock.now(), planned_too=planned_too)
 
     def _judge_day(
         self, day: _Day, sent: Sequence[LedgerItem]

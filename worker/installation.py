@@ -28,6 +28,7 @@ from worker.examination import Examination
 from worker.expected import ExpectedFacts
 from worker.handlers.bill_month import BillMonthHandler
 from worker.handlers.file_processed import FileProcessedHandler
+from worker.handlers.settle_fact import SettleFactHandler
 from worker.handlers.size_customer import SizeCustomerHandler
 from worker.handlers.stripe_event import StripeEventHandler
 from worker.handlers.tick import TickHandler
@@ -318,6 +319,12 @@ class Installation:
                     reports=self.error_reports,
                     refusals=LateRefusals(self.ledger),
                     jobs=self.jobs(),
+                ),
+                settle_fact=SettleFactHandler(
+                    settlement=self.settlement,
+                    ledger=self.ledger,
+                    month_rows=self.month_rows,
+                    clock=self.clock,
                 ),
             ),
             self.circuit,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from producers.billing_month import BillingMonth
 from producers.fan_out import FanOutCount
 from producers.queues import Queue
 from worker.errors import BillingError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import date, datetime
 
-    from producers.billing_month import BillingMonth
     from producers.fan_out import FanOut
     from worker.clock import Clock
     from worker.examination import Examination
@@ -122,6 +122,10 @@ class Jobs:
         """Enqueue the billing of every customer with rows in a month, or of one."""
         customers = self._daily.customers(month) if only is None else (only,)
         return self._fan_out.monthly(customers, month)
+
+    def leave(self, customer_id: str, through: date) -> FanOutCount:
+        """Enqueue the last billing of a customer who leaves, up to their last day (UTC)."""
+        return self._fan_out.monthly((customer_id,), BillingMonth.of(through), through)
 
     def bill(self, month: BillingMonth, customers: Iterable[str]) -> FanOutCount:
         """Enqueue the billing of a month for those customers."""

@@ -6,13 +6,14 @@ under. Which fact that may be is guessed from the identifier; whether it is, the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
 import structlog
 
-from worker.ledger.fact import FactKind, file_key, storage_key
+from worker.ledger.fact import FactKind, correction_key, file_key, storage_key
 from worker.ledger.item import LedgerItem, State
 from worker.ledger.rules import refused
 from worker.ledger.store import LostRace
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from worker.stripe_api.error_reports import ErrorReport, NamedRefusal
 
 _log = structlog.get_logger()
+_CORRECTION = re.compile(r"c([1-9][0-9]{0,3})")
 _RACES = 10
+_NOTHING_TO_CANCEL = "Stripe had refused the event: there is nothing to cancel"
 
 
 class Match(Enum):
@@ -39,7 +42,7 @@ class Noted:
 
     Args:
         refused: the facts that moved.
-        older: events of earlier generations; nothing moves.
+        older: events of earlier generations, or cancelled ones; nothing moves.
         unmatched: identifiers that no fact of this ledger has.
         unnamed: errors that the reports count and do not name.
     """
@@ -82,11 +85,18 @@ class LateRefusals:
             if match is Match.OLDER:
                 noted.older += 1
                 return
+            cancellation = self._ledger.corrected(item).cancellation
+            if cancellation is not None and cancellation.counted:
+                # Together they come to nothing, as in Stripe.
+                noted.older += 1
+                return
             if item.state is State.REFUSED:
                 # Noted before, perhaps by a worker that died before the rows followed.
                 noted.refused.append(item)
                 return
             try:
+                if cancellation is not None and cancellation.state is not State.REFUSED:
+                    self._ledger.decide(cancellation, refused(cancellation, _NOTHING_TO_CANCEL))
                 noted.refused.append(self._ledger.decide(item, refused(item, refusal.reason)))
             except LostRace:
                 continue
@@ -113,6 +123,9 @@ class LateRefusals:
 def _likely_key(identifier: str) -> str:
     """Where a fact with this identifier would stand; what stands there decides."""
     first, *rest = identifier.split(":")
+    key = file_key(first)
     if first == FactKind.STORAGE and len(rest) > 1:
-        return storage_key(rest[0], rest[1])
-    return file_key(first)
+        key = storage_key(rest[0], rest[1])
+        rest = rest[2:]
+    number = _CORRECTION.fullmatch(rest[0]) if rest else None
+    return key if number is None else correction_key(key, int(number[1]))

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from producers.billing_month import BillingMonth
 from worker.lease import check_lease
+from worker.ledger.corrections import Corrected
 from worker.ledger.fact import LedgerFactError, storage_key
 from worker.ledger.item import LedgerItem, State
 from worker.tables.daily import BillingStatus, DailyRow, Mark
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from producers.billing_month import BillingMonth
     from worker.ledger.fact import StorageBasis
     from worker.ledger.store import Ledger
     from worker.tables.daily import DailyTable
@@ -63,7 +64,8 @@ class MonthRows:
                 if row.day.day in basis.days and _lags(row, mark):
                     check_lease()
                     self._daily.mark(customer, row.day, mark)
-        notes = notes_on(item, month, rows)
+        corrected = self._ledger.corrected(item) if item.counted else Corrected(item)
+        notes = notes_on(corrected, month, rows)
         monthly_row = _monthly_row(item, month, status, notes)
         check_lease()
         if not self._monthly.write(monthly_row) and notes is not None:
@@ -74,9 +76,33 @@ class MonthRows:
         item = self._ledger.find(storage_key(customer_id, str(month)))
         if item is None:
             return
-        notes = notes_on(item, month, self._daily.month(customer_id, month))
+        self._note(item, month, self._daily.month(customer_id, month))
+
+    def follow_correction(self, item: LedgerItem) -> None:
+        """Mark the daily rows that a month's correction adds, and name it in the month's notes.
+
+        Args:
+            item: the correction or cancellation, as it stands.
+        """
+        fact = item.fact
+        if fact.correction is None:
+            return
+        month, customer = BillingMonth.parse(fact.subject), fact.customer_id
+        rows = self._daily.month(customer, month)
+        if item.counted and fact.basis is not None:
+            mark = Mark(BillingStatus.BILLED, item.fence, _event_id(item), item.sent_at)
+            for row in rows:
+                if row.day.day in fact.basis.days and row.ledger_fence is None:
+                    check_lease()
+                    self._daily.mark(customer, row.day, mark)
+        billed = self._ledger.find(fact.correction.of)
+        if billed is not None and billed.fact.basis is not None:
+            self._note(billed, month, rows)
+
+    def _note(self, item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) -> None:
+        notes = notes_on(self._ledger.corrected(item), month, rows)
         if notes is not None:
-            self._monthly.note(customer_id, month, item.fence, notes)
+            self._monthly.note(item.fact.customer_id, month, item.fence, notes)
 
 
 def row_status(item: LedgerItem) -> BillingStatus:
@@ -97,14 +123,24 @@ def basis_of(item: LedgerItem) -> StorageBasis:
     return item.fact.basis
 
 
-def notes_on(item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) -> str | None:
+def notes_on(corrected: Corrected, month: BillingMonth, rows: Sequence[DailyRow]) -> str | None:
     """What a reader of the month has to know; None where there is nothing."""
+    item = corrected.item
     basis = basis_of(item)
     notes = []
-    missing = [day for day in month.days if day.day not in basis.days]
+    last = min(item.fact.stamped_at.date(), month.last_day)
+    missing = [day for day in month.days if day <= last and day.day not in basis.days]
     if missing:
         notes.append(f"days without a row, not in the average: {_dates(missing)}")
-    late = [row.day for row in rows if row.day.day not in basis.days]
+    if last < month.last_day:
+        notes.append(f"billed through {last.isoformat()}, the customer's last day")
+    settled = {
+        day
+        for part in corrected.corrections
+        if part.counted and part.fact.basis is not None
+        for day in part.fact.basis.days
+    }
+    late = [row.day for row in rows if row.day.day not in basis.days and row.day.day not in settled]
     if late:
         notes.append(f"rows that came after the month was claimed, not billed: {_dates(late)}")
     remeasured = [row.day for row in rows if row.measured_late and row.day.day in basis.days]
@@ -118,7 +154,19 @@ def notes_on(item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) ->
         )
     if item.last_error is not None and not item.counted:
         notes.append(item.last_error)
+    notes.extend(_said_of(part) for part in corrected.parts[1:])
+    if any(part.counted for part in corrected.parts[1:]):
+        notes.append(f"billed in all: {corrected.billed_bytes} bytes")
     return "; ".join(notes) or None
+
+
+def _said_of(part: LedgerItem) -> str:
+    """A correction or cancellation in one line."""
+    correction = part.fact.correction
+    decided = "" if correction is None else f", {correction.by}: {correction.why}"
+    cancels = correction is not None and correction.cancels is not None
+    what = "cancelled" if cancels else f"corrected by {part.fact.value:+} bytes"
+    return f"{what} ({part.state}{decided})"
 
 
 def _lags(row: DailyRow, mark: Mark) -> bool:

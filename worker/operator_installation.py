@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from worker.adjusting import Adjusting
 from worker.dead_letters.forecast import Forecaster
 from worker.dead_letters.office import DeadLetterOffice
 from worker.installation import Installation
@@ -46,6 +47,19 @@ class OperatorInstallation(Installation):
             ledger=self.ledger,
             policy=SendPolicy(self.settings.send, self.settings.bill_from),
             stamp=self.settings.event_timestamp,
+            clock=self.clock,
+        )
+
+    @property
+    def adjusting(self) -> Adjusting:
+        """Corrects and cancels what was billed."""
+        return Adjusting(
+            ledger=self.ledger,
+            daily=self.daily,
+            invoices=self.invoices,
+            account=self.stripe.account,
+            customer_problem=lambda customer: customer_problem(self.stripe, customer),
+            jobs=self.jobs(),
             clock=self.clock,
         )
 

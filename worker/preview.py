@@ -203,7 +203,7 @@ class Preview:
         runs = total = left_out = 0
         for item in self._ledger.stamped_between(customer_id, FactKind.FILE, start, month.end):
             if item.state in _BILLED:
-                runs += 1
+                runs += item.fact.correction is None
                 total += item.fact.value
             else:
                 left_out += 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from worker.errors import Permanent
+from worker.ledger.item import State
 from worker.ledger.presence import Presence
 from worker.ledger.rules import resent, why_not_resend
 
@@ -70,6 +71,15 @@ class Resending:
             raise NotResent(f"{key} is at generation {item.generation} by now, not {generation}")
         if item.fact.account.contradicts(self._account()):
             raise NotResent(f"{key} belongs to another Stripe account than the key in use")
+        correction = item.fact.correction
+        if correction is not None and correction.cancels is not None:
+            raise NotResent(f"{key} is a cancellation; take the bytes away by `adjust --bytes`")
+        cancellation = self._ledger.corrected(item).cancellation
+        if cancellation is not None and cancellation.state is not State.REJECTED:
+            raise NotResent(
+                f"{key} cannot be sent anew: {_by(cancellation)} cancelled it "
+                f"({cancellation.state}); bill the bytes by `adjust`"
+            )
         # Asked always: a fact that Stripe shows is billed, whatever the ledger believes.
         presence = self._examination.presence(item)
         reason = (
@@ -96,3 +106,8 @@ class Resending:
         )
         self._jobs.ask_again([moved])
         return moved
+
+
+def _by(cancellation: LedgerItem) -> str:
+    correction = cancellation.fact.correction
+    return "somebody" if correction is None else correction.by

@@ -228,8 +228,8 @@ class Settlement:
             item,
             left_to_a_person(
                 item,
-                f"invoice {invoice} of its period is final: sent now it would be on none. Bill "
-                "it on an invoice item, or leave it",
+                f"invoice {invoice} of its period is final: sent now it would be on none. "
+                f"{remedy_after_invoice(fact.value)}",
             ),
         )
 
@@ -243,6 +243,13 @@ class Settlement:
         if lost is not None:
             return TurnedAway(Door.NOT_SENT, f"the lease was lost after the claim: {lost}")
         return self._events.send(held, self._tokens())
+
+
+def remedy_after_invoice(value: int) -> str:
+    """What a person does about bytes that come after their invoice is final."""
+    if value < 0:
+        return "Give them back by a credit note on that invoice"
+    return "Bill it on an invoice item, or leave it"
 
 
 def _check_account(item: LedgerItem, account: StripeAccount) -> None:

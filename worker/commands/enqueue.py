@@ -43,11 +43,25 @@ def monthly(
         str | None, typer.Option(help="The month, YYYY-MM. Default: the last that ended.")
     ] = None,
     customer: Customer = None,
+    through: Annotated[
+        str | None,
+        typer.Option(help="The last day of a customer who leaves, YYYY-MM-DD; with --customer."),
+    ] = None,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Bill a month that has ended: one message per customer with daily rows in it."""
+    if through is not None and (customer is None or month is not None):
+        raise typer.BadParameter(
+            "names the last day of one customer: give --customer, and no --month",
+            param_hint="--through",
+        )
     installation = open_installation()
+    if through is not None:
+        last = read_day(through, installation.clock.now(), "--through")
+        count = installation.jobs(dry_run=dry_run).leave(read_customer(customer) or "", last)
+        _report(count, f"billing of {customer} through {last}", dry_run=dry_run, as_json=as_json)
+        return
     billed = read_ended_month(month, installation.clock.now())
     only = read_customer(customer)
     count = installation.jobs(dry_run=dry_run).monthly(billed, only)

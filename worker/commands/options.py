@@ -42,7 +42,7 @@ def read_month(text: str) -> BillingMonth:
         raise typer.BadParameter(str(error), param_hint="--month") from None
 
 
-def read_day(text: str | None, now: datetime) -> date:
+def read_day(text: str | None, now: datetime, hint: str = "--date") -> date:
     """A day ``YYYY-MM-DD`` that has begun (UTC); today where none is named."""
     today = now.date()
     if text is None:
@@ -51,16 +51,16 @@ def read_day(text: str | None, now: datetime) -> date:
         day = date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is not a day; write YYYY-MM-DD, such as 2026-10-31", param_hint="--date"
+            f"{text!r} is not a day; write YYYY-MM-DD, such as 2026-10-31", param_hint=hint
         ) from None
     if day.year < FIRST_YEAR:
         raise typer.BadParameter(
-            f"{day} lies before {FIRST_YEAR}: nothing was stored then", param_hint="--date"
+            f"{day} lies before {FIRST_YEAR}: nothing was stored then", param_hint=hint
         )
     if day > today:
         raise typer.BadParameter(
-            f"{day} has not begun (today is {today} UTC): nothing to measure yet",
-            param_hint="--date",
+            f"{day} has not begun (today is {today} UTC): name a day that has",
+            param_hint=hint,
         )
     return day
 

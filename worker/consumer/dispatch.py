@@ -12,6 +12,7 @@ from producers.messages import (
     BillCustomerMonth,
     FileProcessed,
     Message,
+    SettleFact,
     SizeCustomer,
     StripeEvent,
     Tick,
@@ -71,6 +72,14 @@ class NotesRefusals(Protocol):
         ...
 
 
+class SettlesFacts(Protocol):
+    """Takes ``settle_fact``."""
+
+    def handle(self, message: SettleFact) -> Outcome:
+        """Handle one."""
+        ...
+
+
 class RunsTicks(Protocol):
     """Takes ``tick``."""
 
@@ -88,6 +97,7 @@ class Handlers:
     file_processed: BillsFiles
     tick: RunsTicks
     stripe_event: NotesRefusals
+    settle_fact: SettlesFacts
 
 
 class Dispatch:
@@ -166,6 +176,8 @@ class Dispatch:
                 return self._handlers.tick.handle(message, received)
             case StripeEvent():
                 return self._handlers.stripe_event.handle(message)
+            case SettleFact():
+                return self._handlers.settle_fact.handle(message)
 
 
 def _limit(outcome: Outcome, receive_count: int, most: int) -> Outcome:

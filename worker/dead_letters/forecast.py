@@ -13,6 +13,7 @@ from producers.messages import (
     BillCustomerMonth,
     FileProcessed,
     Message,
+    SettleFact,
     SizeCustomer,
     StripeEvent,
     Tick,
@@ -145,6 +146,8 @@ class Forecaster:
                 return self._month(message)
             case FileProcessed():
                 return self._file(message)
+            case SettleFact():
+                return self._fact(message)
             case Tick():
                 return Forecast(
                     Verdict.WOULD_RUN,
@@ -154,6 +157,14 @@ class Forecaster:
                 return Forecast(
                     Verdict.WOULD_RUN, f"would ask Stripe what event {message.event_id} reports"
                 )
+
+    def _fact(self, message: SettleFact) -> Forecast:
+        item = self._ledger.find(message.fact)
+        if item is None:
+            return Forecast(
+                Verdict.WOULD_FAIL, f"would fail: the ledger has no correction {message.fact}"
+            )
+        return _standing(item, self._clock.now())
 
     def _sizing(self, message: SizeCustomer) -> Forecast:
         if message.date > self._clock.now().astimezone(UTC).date():
@@ -168,7 +179,7 @@ class Forecaster:
         item = self._ledger.find(storage_key(customer, str(month)))
         if item is not None:
             return _standing(item, now)
-        if month.end > now:
+        if month.end > now and message.through is None:
             return Forecast(Verdict.WOULD_FAIL, f"would fail: {month} has not ended")
         if not self._daily.month(customer, month):
             return Forecast(

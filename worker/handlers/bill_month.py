@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import structlog
 
+from producers.billing_month import closing_stamp_of
 from worker.errors import Permanent
 from worker.ledger.fact import Fact, FactKind, StorageBasis, storage_key
 from worker.month_rows import basis_of
@@ -82,24 +83,28 @@ class BillMonthHandler:
         """Bill once, however often the message comes.
 
         Raises:
-            MonthNotOver: the month has not ended.
+            MonthNotOver: the month, or the customer's last day, is still to come.
             NoDailyRows: there is nothing to bill and never was.
             BilledElsewhere: the ledger was lost, or another system billed the month.
             MalformedRow: a daily row makes no sense; nothing was sent.
         """
         month = message.month
-        early = month.end - self._clock.now()
-        if early > _CLOCKS_AGREE_WITHIN:
-            raise MonthNotOver(
-                f"{month} has not ended; it can be billed from {month.end:%Y-%m-%d} 00:00 UTC on"
-            )
-        if early > timedelta(0):
-            return Retry("the month ends within the hour", early.total_seconds(), limited=False)
+        if message.through is None:
+            early = month.end - self._clock.now()
+            if early > _CLOCKS_AGREE_WITHIN:
+                raise MonthNotOver(
+                    f"{month} has not ended; it can be billed from {month.end:%Y-%m-%d} 00:00 UTC "
+                    "on, or with `--through` for a customer who leaves"
+                )
+            if early > timedelta(0):
+                return Retry("the month ends within the hour", early.total_seconds(), limited=False)
+        elif message.through > self._clock.now().date():
+            raise MonthNotOver(f"{message.through} has not begun; bill through a day that has")
         rows = self._daily.month(message.customer_id, month)
         item = self._settlement.find(storage_key(message.customer_id, str(month)))
         if item is None:
             item = self._settlement.freeze(self._fact(message, rows))
-        _report_difference(item, rows)
+        _report_difference(item, [row for row in rows if row.day <= item.fact.stamped_at.date()])
         if not item.counted:
             self._warn_if_late(item, month)
         item = self._settlement.settle(item)
@@ -107,13 +112,18 @@ class BillMonthHandler:
         return outcome_of(item, self._clock.now())
 
     def _fact(self, message: BillCustomerMonth, rows: Sequence[DailyRow]) -> Fact:
-        month, customer = message.month, message.customer_id
+        month, customer, through = message.month, message.customer_id, message.through
+        stamped_at = month.closing_stamp if self._stamp == "month_end" else self._clock.now()
+        if through is not None:
+            # Inside the subscription of a customer who leaves, if need be before the day is over.
+            stamped_at = min(closing_stamp_of(through), self._clock.now())
+            rows = [row for row in rows if row.day <= through]
         if not rows:
             raise NoDailyRows(
-                f"{customer} has no daily row in {month}; check the customer id, or enqueue the "
-                "days with `enqueue daily --date`"
+                f"{customer} has no daily row in {month}"
+                f"{'' if through is None else f' up to {through}'}; check the customer id, or "
+                "enqueue the days with `enqueue daily --date`"
             )
-        stamped_at = month.closing_stamp if self._stamp == "month_end" else self._clock.now()
         standing = self._monthly.standing(customer, month)
         billed = standing is not None and standing.billing_status == BillingStatus.BILLED
         trusted = self._settlement.trusts_rows(stamped_at)
@@ -149,7 +159,7 @@ class BillMonthHandler:
 
     def _warn_if_late(self, item: LedgerItem, month: BillingMonth) -> None:
         final_from = month.end + self._grace
-        if self._stamp == "month_end" and self._clock.now() >= final_from:
+        if item.fact.stamped_at == month.closing_stamp and self._clock.now() >= final_from:
             _log.warning(
                 "meter event comes after the invoice's grace period",
                 action="send_after_grace",

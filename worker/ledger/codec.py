@@ -6,7 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 from producers.instant import epoch_seconds, from_epoch
-from worker.ledger.fact import Fact, FactKind, StorageBasis, StripeAccount
+from worker.ledger.fact import Correction, Fact, FactKind, StorageBasis, StripeAccount
 from worker.ledger.item import LedgerItem, State
 from worker.tables.attributes import RowReader, number, text
 
@@ -55,6 +55,13 @@ def encode_item(item: LedgerItem) -> dict[str, UniversalAttributeValueTypeDef]:
         attributes["days"] = {"L": [number(day) for day in fact.basis.days]}
         attributes["totalBytes"] = number(fact.basis.total_bytes)
         attributes["peakBytes"] = number(fact.basis.peak_bytes)
+    if fact.correction is not None:
+        attributes["corrects"] = text(fact.correction.of)
+        attributes["correction"] = number(fact.correction.number)
+        attributes["correctedBy"] = text(fact.correction.by)
+        attributes["correctedWhy"] = text(fact.correction.why)
+        if fact.correction.cancels is not None:
+            attributes["cancels"] = text(fact.correction.cancels)
     if item.last_error is not None:
         attributes["lastError"] = text(item.last_error)
     if item.next_attempt_at is not None:
@@ -100,6 +107,15 @@ def _decode_fact(row: RowReader, attributes: ReadAttributes) -> Fact:
             total_bytes=row.number("totalBytes"),
             peak_bytes=row.number("peakBytes"),
         )
+    correction = None
+    if "corrects" in attributes:
+        correction = Correction(
+            of=row.text("corrects"),
+            number=row.number("correction"),
+            by=row.text("correctedBy"),
+            why=row.text("correctedWhy"),
+            cancels=row.text_or_none("cancels"),
+        )
     return Fact(
         kind=FactKind(row.text("kind")),
         customer_id=row.text("customerId"),
@@ -110,6 +126,7 @@ def _decode_fact(row: RowReader, attributes: ReadAttributes) -> Fact:
         account=StripeAccount(row.text_or_none("account"), row.flag("livemode")),
         origin=row.text("origin"),
         basis=basis,
+        correction=correction,
     )
 
 

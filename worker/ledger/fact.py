@@ -42,6 +42,26 @@ class StorageBasis:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What makes a fact the correction of another one, and who decided it.
+
+    Args:
+        of: the corrected fact's key.
+        number: counts the corrections of that fact from 1; 0 for a cancellation.
+        by: who decided.
+        why: the reason, for the auditor.
+        cancels: the identifier of the meter event to cancel; None where the correction is a meter
+            event of its own, with more bytes or fewer.
+    """
+
+    of: str
+    number: int
+    by: str
+    why: str
+    cancels: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StripeAccount:
     """The Stripe account that a fact belongs to.
 
@@ -73,11 +93,12 @@ class Fact:
         customer_id: the Stripe customer.
         subject: the billing month ``YYYY-MM``, or the processing-history id.
         event_name: the meter's event name at the time.
-        value: bytes.
+        value: bytes; of a correction, more than were billed or (negative) fewer.
         stamped_at: the meter event's timestamp; UTC, whole seconds.
         account: the Stripe account.
         origin: the message that asked for it, so that it can be asked for again.
-        basis: for storage, what the average was taken from.
+        basis: for storage, what the average was taken from; for a correction, what it adds.
+        correction: what it corrects; None for what is billed in the first place.
     """
 
     kind: FactKind
@@ -89,26 +110,38 @@ class Fact:
     account: StripeAccount
     origin: str
     basis: StorageBasis | None = None
+    correction: Correction | None = None
 
     @property
     def key(self) -> str:
         """The ledger's key of this fact."""
+        if self.correction is not None:
+            if self.correction.cancels is not None:
+                return cancellation_key(self.correction.cancels)
+            return correction_key(self.correction.of, self.correction.number)
         if self.kind is FactKind.STORAGE:
             return storage_key(self.customer_id, self.subject)
         return file_key(self.subject)
 
     def identifier(self, generation: int) -> str:
-        """The meter event's identifier: the same for every attempt of one generation."""
-        if self.kind is FactKind.STORAGE:
-            first = f"{FactKind.STORAGE}:{self.customer_id}:{self.subject}"
+        """The meter event's identifier: the same for every attempt of one generation.
+
+        A cancellation is no event; its identifier only begins its idempotency keys.
+        """
+        if self.correction is not None and self.correction.cancels is not None:
+            first = f"{self.correction.cancels}:cancel"
         else:
             first = self.subject
+            if self.kind is FactKind.STORAGE:
+                first = f"{FactKind.STORAGE}:{self.customer_id}:{self.subject}"
+            if self.correction is not None:
+                first = f"{first}:c{self.correction.number}"
         return first if generation == 1 else f"{first}:g{generation}"
 
     @property
     def exceeds_stripe(self) -> bool:
         """Whether the value has more digits than Stripe takes."""
-        return len(str(self.value)) > LONGEST_VALUE_DIGITS
+        return len(str(abs(self.value))) > LONGEST_VALUE_DIGITS
 
 
 def storage_key(customer_id: str, month: str) -> str:
@@ -119,3 +152,13 @@ def storage_key(customer_id: str, month: str) -> str:
 def file_key(run_id: str) -> str:
     """The ledger's key of a processing run."""
     return f"{FactKind.FILE}#{run_id}"
+
+
+def correction_key(of: str, number: int) -> str:
+    """The ledger's key of a fact's correction, by the fact's key."""
+    return f"correction#{of}#{number}"
+
+
+def cancellation_key(identifier: str) -> str:
+    """The ledger's key of the cancellation of a meter event."""
+    return f"cancellation#{identifier}"

@@ -1,13 +1,14 @@
 """Whether Stripe counted a fact, told from the sum of the minute it is stamped in.
 
 Stripe's summaries give one sum per meter, customer and minute, and may lag: what they show is the
-sum of some of the events that were really taken. So a fact is *present* when every way to explain
-the sum needs it, and *absent* when the sum is explained exactly without it by what is known to be
-there. Anything else is undecided, and nothing is done about it.
+sum of some of the events that were really taken, of which corrections take bytes away. So a fact is
+*present* when every way to explain the sum needs it, and *absent* when the sum is explained exactly
+without it by what is known to be there. Anything else is undecided, and nothing is done about it.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,13 @@ from worker.ledger.item import LedgerItem, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
 # What the summaries showed once stays there; a later refusal moves the item.
 _CERTAIN = frozenset({State.CONFIRMED, State.INVOICED})
 _POSSIBLE = frozenset({State.SENT, State.SENDING, State.UNKNOWN, State.MANUAL})
+# Assumed: what Stripe took is in its summaries within this time.
+SUMMARIES_LAG = timedelta(hours=23)
 # Subsets are counted by their sums; more than this in one minute is left to a person.
 _MOST_POSSIBLE = 20
 
@@ -36,6 +40,7 @@ def presence_of(
     minute: Iterable[LedgerItem],
     observed: int,
     *,
+    now: datetime,
     planned_too: bool = False,
 ) -> Presence:
     """Judge one fact by the sum of its minute.
@@ -44,22 +49,61 @@ def presence_of(
         item: the fact in question.
         minute: every ledger item of the same meter, customer and minute, read after the sum.
         observed: the sum that Stripe's summaries show, in bytes.
+        now: when the sum was asked for.
         planned_too: whether facts that this ledger never sent may be counted all the same, as
             after it was restored to an earlier point.
     """
     doubtful = _POSSIBLE | {State.PLANNED} if planned_too else _POSSIBLE
     others = [other for other in minute if other.fact.key != item.fact.key]
+    partner = _partner(item, others)
+    if partner is not None:
+        others.remove(partner)
     rest = observed - sum(other.fact.value for other in others if other.state in _CERTAIN)
     possible = [other.fact.value for other in others if other.state in doubtful]
+    if partner is not None:
+        return _cancelled(item, partner, rest, possible, now)
     if not possible and rest == 0:
         return Presence.ABSENT
     if len(possible) > _MOST_POSSIBLE:
-        every = rest == item.fact.value + sum(possible)
+        # All of them explain the sum alone only where none of them takes away.
+        every = min(item.fact.value, *possible) > 0 and rest == item.fact.value + sum(possible)
         return Presence.PRESENT if every else Presence.UNDECIDED
     sums = _subset_sums(possible)
     with_it = rest - item.fact.value in sums
     without_it = rest in sums
     return Presence.PRESENT if with_it and not without_it else Presence.UNDECIDED
+
+
+def _partner(item: LedgerItem, others: Iterable[LedgerItem]) -> LedgerItem | None:
+    """The event that an item cancels, or its cancellation, once Stripe has taken that."""
+    for other in others:
+        for event, cancellation in ((other, item), (item, other)):
+            correction = cancellation.fact.correction
+            if (
+                correction is not None
+                and correction.cancels == event.identifier
+                and cancellation.counted
+            ):
+                return other
+    return None
+
+
+def _cancelled(
+    item: LedgerItem, partner: LedgerItem, rest: int, possible: Sequence[int], now: datetime
+) -> Presence:
+    """Judge an event with its cancellation: together they are nothing in the sum.
+
+    That nothing is shown proves something only when nothing can be late any more.
+    """
+    event = (
+        item if item.fact.correction is None or item.fact.correction.cancels is None else partner
+    )
+    taken = max(item.sent_at or item.created_at, partner.sent_at or partner.created_at)
+    if now < taken + SUMMARIES_LAG or len(possible) > _MOST_POSSIBLE:
+        return Presence.UNDECIDED
+    sums = _subset_sums(possible)
+    holds = rest in sums and rest - event.fact.value not in sums
+    return Presence.PRESENT if holds else Presence.UNDECIDED
 
 
 def all_counted(items: Sequence[LedgerItem], observed: int) -> bool:

@@ -10,6 +10,8 @@ from producers.instant import epoch_seconds
 from worker import expressions
 from worker.errors import Temporary
 from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item, open_shard
+from worker.ledger.corrections import Corrected
+from worker.ledger.fact import cancellation_key, correction_key
 from worker.ledger.item import LedgerItem, State
 from worker.tables.attributes import number, text
 from worker.tables.conditions import condition_failed
@@ -94,6 +96,16 @@ class Ledger:
             unread = answer.get("UnprocessedKeys", {}).get(self._table)
             waiting = [{"fact": text(key["fact"]["S"])} for key in unread["Keys"]] if unread else []
         return found
+
+    def corrected(self, item: LedgerItem) -> Corrected:
+        """A fact with its corrections, and the cancellation of its current generation's event.
+
+        By strongly consistent reads.
+        """
+        corrections: list[LedgerItem] = []
+        while (found := self.find(correction_key(item.fact.key, len(corrections) + 1))) is not None:
+            corrections.append(found)
+        return Corrected(item, tuple(corrections), self.find(cancellation_key(item.identifier)))
 
     def freeze(self, item: LedgerItem) -> LedgerItem:
         """Write a fact's first item, unless there is one already; returns the one that stands."""

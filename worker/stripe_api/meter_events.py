@@ -1,4 +1,4 @@
-"""Sending a meter event, and reading Stripe's answer.
+"""Sending a meter event, or cancelling one, and reading Stripe's answer.
 
 https://docs.stripe.com/api/billing/meter-event/create
 """
@@ -57,7 +57,9 @@ class StripeMeterEvents:
         self._circuit = circuit
 
     def send(self, item: LedgerItem, token: str) -> Answer:
-        """Send a claimed item under its identifier: one HTTP call, no retry.
+        """Send a claimed item under its identifier, or cancel the event that it names.
+
+        One HTTP call, no retry.
 
         Args:
             item: as the claim left it.
@@ -68,19 +70,10 @@ class StripeMeterEvents:
             keyed = self._connection.keyed_client()
         except KeyUnavailable as error:
             return self._noted(TurnedAway(Door.BAD_KEY, str(error)))
-        fact = item.fact
-        if keyed.account is None or fact.account.contradicts(keyed.account):
+        if keyed.account is None or item.fact.account.contradicts(keyed.account):
             return TurnedAway(Door.NOT_SENT, "the key changed between the claim and the call")
         try:
-            keyed.client.v1.billing.meter_events.create(
-                {
-                    "event_name": fact.event_name,
-                    "identifier": item.identifier,
-                    "timestamp": epoch_seconds(fact.stamped_at),
-                    "payload": {CUSTOMER_KEY: fact.customer_id, VALUE_KEY: str(fact.value)},
-                },
-                {"idempotency_key": f"{item.identifier}:{token}"},
-            )
+            _call(keyed.client, item, {"idempotency_key": f"{item.identifier}:{token}"})
         except stripe.StripeError as error:
             answer = read_answer(error)
             if isinstance(answer, TurnedAway) and answer.door is Door.BAD_KEY:
@@ -100,6 +93,30 @@ class StripeMeterEvents:
             case TurnedAway():
                 self._circuit.succeeded()
         return answer
+
+
+def _call(client: stripe.StripeClient, item: LedgerItem, options: stripe.RequestOptions) -> None:
+    fact = item.fact
+    if fact.correction is not None and fact.correction.cancels is not None:
+        # https://docs.stripe.com/api/billing/meter-event-adjustment/create
+        client.v1.billing.meter_event_adjustments.create(
+            {
+                "event_name": fact.event_name,
+                "type": "cancel",
+                "cancel": {"identifier": fact.correction.cancels},
+            },
+            options,
+        )
+        return
+    client.v1.billing.meter_events.create(
+        {
+            "event_name": fact.event_name,
+            "identifier": item.identifier,
+            "timestamp": epoch_seconds(fact.stamped_at),
+            "payload": {CUSTOMER_KEY: fact.customer_id, VALUE_KEY: str(fact.value)},
+        },
+        options,
+    )
 
 
 def read_answer(error: stripe.StripeError) -> Answer:
