@@ -14,6 +14,7 @@ from producers.queues import Queue
 from worker.settings import SettingsError
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -30,6 +31,8 @@ class AwsClients:
     """The clients that the worker and the commands use; all are safe between threads.
 
     ``renewals`` renews leases: it answers or fails soon, and whoever uses it tries again.
+    ``credentials`` are those of the same session, for the listing that signs its own requests;
+    None where the environment has none.
     """
 
     s3: S3Client
@@ -37,6 +40,7 @@ class AwsClients:
     dynamodb: DynamoDBClient
     secrets: SecretsManagerClient
     renewals: SQSClient | None = None
+    credentials: Credentials | None = None
 
 
 def session_for(settings: Settings) -> boto3.Session:
@@ -76,11 +80,12 @@ def _connect(settings: Settings) -> AwsClients:
     session = session_for(settings)
     config = client_config(settings)
     return AwsClients(
-        s3=session.client("s3", config=config),
+        s3=session.client("s3", config=config.merge(Config(signature_version="s3v4"))),
         sqs=session.client(
             "sqs", config=client_config(settings, read_timeout=LONG_POLL_SECONDS + 10)
         ),
         dynamodb=session.client("dynamodb", config=config),
         secrets=session.client("secretsmanager", config=config),
         renewals=session.client("sqs", config=client_config(settings, read_timeout=5, attempts=1)),
+        credentials=session.get_credentials(),
     )

@@ -38,7 +38,10 @@ from worker.late_refusals import LateRefusals
 from worker.ledger.cursor import Cursors
 from worker.ledger.fact import FactKind
 from worker.ledger.store import Ledger
-from worker.listing import S3Listing
+from worker.listing.address import BucketAddress
+from worker.listing.listing import S3Listing
+from worker.listing.pressure import Pressure
+from worker.listing.s3_pages import S3Pages
 from worker.metrics import Metrics
 from worker.month_rows import MonthRows
 from worker.names import TableNames
@@ -67,7 +70,12 @@ if TYPE_CHECKING:
     from worker.aws import AwsClients
     from worker.clock import Clock
     from worker.consumer.side_job import SideJob
+    from worker.listing.query import Pages
     from worker.settings import Settings
+
+
+# Pages of S3's listing in flight at once, of all customers together.
+LIST_IN_FLIGHT = 64
 
 
 class Installation:
@@ -129,9 +137,20 @@ class Installation:
         return Cursors(self.clients.dynamodb, self.tables.ledger)
 
     @cached_property
+    def pages(self) -> Pages:
+        """The bucket's listing, page by page."""
+        return S3Pages(
+            lambda: BucketAddress(self.clients.s3, self.clients.credentials, self.settings.bucket),
+            pressure=Pressure(LIST_IN_FLIGHT),
+            clock=self.clock,
+            chance=random.random,
+            in_flight=LIST_IN_FLIGHT,
+        )
+
+    @cached_property
     def listing(self) -> S3Listing:
         """Sums up prefixes of the bucket."""
-        return S3Listing(self.clients.s3, self.settings.bucket)
+        return S3Listing(self.pages)
 
     @cached_property
     def stripe(self) -> StripeConnection:

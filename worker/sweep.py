@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from worker.ledger.store import Ledger
-    from worker.listing import Listing
+    from worker.listing.listing import Listing
     from worker.prefixes import Prefixes
     from worker.tables.history import CompletedRun, HistoryTable
 

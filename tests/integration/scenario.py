@@ -21,6 +21,7 @@ import requests
 import stripe
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
+from botocore.credentials import Credentials
 from pydantic import SecretStr
 
 from infra.stripe_simulator import DEFAULT_KEY, Seed, SeedCustomer
@@ -253,7 +254,13 @@ class Scenario:
         made = OperatorInstallation(
             settings,
             clients
-            or AwsClients(s3=own.s3, sqs=own.sqs, dynamodb=own.dynamodb, secrets=own.secrets),
+            or AwsClients(
+                s3=own.s3,
+                sqs=own.sqs,
+                dynamodb=own.dynamodb,
+                secrets=own.secrets,
+                credentials=Credentials("test", "test"),
+            ),
             self.clock,
         )
         counted = calls or Calls()
@@ -491,6 +498,7 @@ def counted_clients(stack: DataStack, calls: Calls) -> AwsClients:
         sqs=session.client("sqs", endpoint_url=url, config=config),
         dynamodb=session.client("dynamodb", endpoint_url=url, config=config),
         secrets=session.client("secretsmanager", endpoint_url=url, config=config),
+        credentials=session.get_credentials(),
     )
 
 

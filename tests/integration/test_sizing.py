@@ -5,47 +5,47 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.stub import ANY, Stubber
 
 from producers.queues import Queue
 from tests.integration.scenario import Scenario, bill_body, size_body
-from worker.aws import AwsClients
+from tests.unit.listing.bucket import listing_xml
+from worker.listing.errors import SlowedDown
+from worker.listing.page import Page, read_page
 from worker.outcome import DeadLetter, Done, Retry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from infra.stripe_simulator import SettableClock
     from worker.installation import Installation
+    from worker.listing.query import PageQuery
 
 TODAY = "2026-11-01"
 
 
-@pytest.fixture
-def stubbed(scenario: Scenario) -> Iterator[tuple[Installation, Stubber]]:
-    """A worker whose S3 says what the test tells it."""
-    own = scenario.stack.clients
-    session = boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name="ap-northeast-1"
-    )
-    s3 = session.client("s3", config=Config(retries={"total_max_attempts": 1}))
-    worker = scenario.installation(
-        clients=AwsClients(s3=s3, sqs=own.sqs, dynamodb=own.dynamodb, secrets=own.secrets)
-    )
-    with Stubber(s3) as stubber:
-        yield worker, stubber
-    s3.close()
+class ScriptedPages:
+    """S3 as the test tells it: pages, or errors, one after the other."""
+
+    def __init__(self, *answers: bytes | Exception) -> None:
+        self.answers = list(answers)
+
+    def fetch(self, query: PageQuery) -> Page:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return read_page(answer, query.prefix)
 
 
-def page(*sizes: int, more: str | None = None) -> dict[str, object]:
-    answer: dict[str, object] = {
-        "IsTruncated": more is not None,
-        "Contents": [{"Key": f"service/input/cus_A/r/{size}", "Size": size} for size in sizes],
-    }
-    return answer if more is None else answer | {"NextContinuationToken": more}
+def scripted(scenario: Scenario, *answers: bytes | Exception) -> tuple[Installation, ScriptedPages]:
+    worker = scenario.installation()
+    pages = ScriptedPages(*answers)
+    worker.__dict__["pages"] = pages
+    return worker, pages
+
+
+def page(*sizes: int, more: str | None = None) -> bytes:
+    folder = "output" if sizes in {(1,), (7,)} else "input"
+    prefix = f"service/{folder}/cus_A/"
+    return listing_xml([(f"{prefix}r/{size}", size) for size in sizes], prefix=prefix, token=more)
 
 
 def size(scenario: Scenario, customer: str = "cus_A", day: str = TODAY) -> None:
@@ -145,20 +145,14 @@ def test_a_day_that_has_not_begun_is_dead_lettered(scenario: Scenario) -> None:
     assert scenario.days_of("cus_A") == []
 
 
-def test_terabytes_are_exact(scenario: Scenario, stubbed: tuple[Installation, Stubber]) -> None:
-    worker, s3 = stubbed
+def test_terabytes_are_exact(scenario: Scenario) -> None:
     largest = 5 * 2**40
-    s3.add_response(
-        "list_objects_v2",
+    worker, _ = scripted(
+        scenario,
         page(*[largest - 1] * 1_000, more="second"),
-        {"Bucket": ANY, "Prefix": ANY},
-    )
-    s3.add_response(
-        "list_objects_v2",
         page(*[largest] * 999),
-        {"Bucket": ANY, "Prefix": ANY, "ContinuationToken": "second"},
+        page(1),
     )
-    s3.add_response("list_objects_v2", page(1), {"Bucket": ANY, "Prefix": ANY})
 
     outcome = scenario.handle(size_body("cus_A", TODAY), worker=worker)
 
@@ -169,22 +163,16 @@ def test_terabytes_are_exact(scenario: Scenario, stubbed: tuple[Installation, St
 
 
 @pytest.mark.parametrize("fails", [1, 2, 3])
-def test_a_failed_page_writes_no_row_and_is_tried_again(
-    scenario: Scenario, stubbed: tuple[Installation, Stubber], fails: int
-) -> None:
-    worker, s3 = stubbed
+def test_a_failed_page_writes_no_row_and_is_tried_again(scenario: Scenario, fails: int) -> None:
     pages = [page(5, more="second"), page(6), page(7)]
-    for answer in pages[: fails - 1]:
-        s3.add_response("list_objects_v2", answer)
-    s3.add_client_error("list_objects_v2", "SlowDown", http_status_code=503)
+    worker, s3 = scripted(scenario, *pages[: fails - 1], SlowedDown("SlowDown (HTTP 503)"))
 
     outcome = scenario.handle(size_body("cus_A", TODAY), worker=worker)
 
     assert isinstance(outcome, Retry)
     assert "SlowDown" in outcome.reason
     assert scenario.days_of("cus_A") == []
-    for answer in pages:
-        s3.add_response("list_objects_v2", answer)
+    s3.answers.extend(pages)
     assert isinstance(scenario.handle(size_body("cus_A", TODAY), worker=worker), Done)
     assert scenario.days_of("cus_A")[0]["totalStorageBytes"] == 18
 

@@ -48,15 +48,15 @@ SETTINGS = Settings(visibility_seconds=60, claim_seconds=30)
 def aws_clients(
     dynamodb_client: dynamodb.DynamoDBClient,
     sqs_client: sqs.SQSClient,
-    s3_client: s3.S3Client,
     secrets: s3.SecretsClient,
 ) -> AwsClients:
     """The simulated clients in the place of boto3's."""
     return AwsClients(
-        s3=cast("S3Client", s3_client),
+        s3=cast("S3Client", None),
         sqs=cast("SQSClient", sqs_client),
         dynamodb=cast("DynamoDBClient", dynamodb_client),
         secrets=cast("SecretsManagerClient", secrets),
+        credentials=None,
     )
 
 
@@ -68,6 +68,7 @@ class SimulatedInstallation(Installation):
         clients: simulated.
         process: whose; also the clock.
         line: to Stripe.
+        bucket_pages: the listing of S3.
     """
 
     def __init__(
@@ -76,10 +77,17 @@ class SimulatedInstallation(Installation):
         clients: AwsClients,
         process: Process,
         line: MeterEventLine,
+        bucket_pages: s3.BucketPages,
     ) -> None:
         super().__init__(settings, clients, process)
         self._process = process
         self._line = line
+        self._bucket_pages = bucket_pages
+
+    @cached_property
+    def pages(self) -> s3.BucketPages:
+        """The bucket's listing, page by page."""
+        return self._bucket_pages
 
     def fan_out(self, *, dry_run: bool = False) -> FanOut:
         """Sends on the caller's fiber."""

@@ -14,7 +14,7 @@ from tests.simulation.history import History
 from tests.simulation.installation import SETTINGS, SimulatedInstallation, aws_clients
 from tests.simulation.operator import Operator
 from tests.simulation.process import Process
-from tests.simulation.s3 import Bucket, S3Client, SecretsClient
+from tests.simulation.s3 import Bucket, BucketPages, SecretsClient
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.sqs import SQS, SQSClient
 from tests.simulation.stripe_world import (
@@ -141,10 +141,11 @@ class Run:
         clients = aws_clients(
             DynamoDBClient(self.database, process, self._page),
             SQSClient(self.sqs, process),
-            S3Client(self.bucket, process, self._page),
             SecretsClient('{"STRIPE_SECRET_KEY": "sk_test_simulated"}', process),
         )
-        return SimulatedInstallation(SETTINGS, clients, process, line)
+        return SimulatedInstallation(
+            SETTINGS, clients, process, line, BucketPages(self.bucket, process, self._page)
+        )
 
     def _process(self, name: str) -> Process:
         return Process(

@@ -9,11 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+from worker.listing.page import read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from tests.simulation.process import Process
+    from worker.listing.page import Page
+    from worker.listing.query import PageQuery
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,12 +41,12 @@ class Bucket:
         self.objects[key] = StoredObject(size, now)
 
 
-class S3Client:
-    """The low-level client's methods that the product uses.
+class BucketPages:
+    """The bucket's listing, each page listed when it is asked for.
 
     Args:
         bucket: the one bucket there is.
-        process: whose client it is.
+        process: who asks.
         page: keys a page.
     """
 
@@ -49,46 +55,16 @@ class S3Client:
         self._process = process
         self._page = page
 
-    def get_paginator(self, _: str) -> ObjectPages:
-        """Pages of `list_objects_v2`."""
-        return ObjectPages(self._bucket, self._process, self._page)
-
-
-class ObjectPages:
-    """Pages to the end, each listed when it is reached."""
-
-    def __init__(self, bucket: Bucket, process: Process, page: int) -> None:
-        self._bucket = bucket
-        self._process = process
-        self._page = page
-
-    def paginate(self, *, Bucket: str, Prefix: str) -> Iterator[dict[str, object]]:
-        """The pages."""
-        after = ""
-        while True:
-            found = self._process.call(
-                "s3",
-                f"list_objects_v2 {Bucket} {Prefix}",
-                lambda at=after: self._list(Prefix, at),  # type: ignore[misc]  # bound now
-            )
-            page = found[: self._page]
-            yield (
-                {
-                    "Contents": [
-                        {
-                            "Key": key,
-                            "Size": stored.size,
-                            "LastModified": datetime.fromtimestamp(stored.written_at, tz=UTC),
-                        }
-                        for key, stored in page
-                    ]
-                }
-                if page
-                else {}
-            )
-            if len(found) <= self._page:
-                return
-            after = page[-1][0]
+    def fetch(self, query: PageQuery) -> Page:
+        """One page; its token is the key that it ends with."""
+        after = query.token or query.after or ""
+        found = self._process.call(
+            "s3",
+            f"list_objects_v2 {query.prefix}",
+            lambda: self._list(query.prefix, after),
+        )
+        more = len(found) > self._page
+        return read_page(listing_xml(found[: self._page], more=more), query.prefix)
 
     def _list(self, prefix: str, after: str) -> list[tuple[str, StoredObject]]:
         return sorted(
@@ -96,6 +72,21 @@ class ObjectPages:
             for key, stored in self._bucket.objects.items()
             if key.startswith(prefix) and key > after
         )
+
+
+def listing_xml(found: Sequence[tuple[str, StoredObject]], *, more: bool) -> bytes:
+    """A page as S3 writes it."""
+    entries = "".join(
+        f"<Contents><Key>{quote(key)}</Key><LastModified>"
+        f"{datetime.fromtimestamp(stored.written_at, tz=UTC).isoformat()}</LastModified>"
+        f"<Size>{stored.size}</Size></Contents>"
+        for key, stored in found
+    )
+    token = f"<NextContinuationToken>{escape(found[-1][0])}</NextContinuationToken>" if more else ""
+    return (
+        f"<ListBucketResult><EncodingType>url</EncodingType><KeyCount>{len(found)}</KeyCount>"
+        f"<IsTruncated>{str(more).lower()}</IsTruncated>{token}{entries}</ListBucketResult>"
+    ).encode()
 
 
 class SecretsClient:

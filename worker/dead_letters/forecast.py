@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from worker.clock import Clock
     from worker.dead_letters.subject import Subject
     from worker.ledger.store import Ledger
-    from worker.listing import Listing
+    from worker.listing.listing import Listing
     from worker.prefixes import Prefixes, RunOutput
     from worker.tables.daily import DailyTable
     from worker.tables.history import HistoryTable

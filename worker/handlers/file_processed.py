@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from producers.messages import FileProcessed
     from worker.clock import Clock
     from worker.consumer.received import ReceivedMessage
-    from worker.listing import Listing
+    from worker.listing.listing import Listing
     from worker.prefixes import Prefixes, RunOutput
     from worker.settlement import Settlement
     from worker.tables.history import HistoryTable, Run

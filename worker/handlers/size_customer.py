@@ -14,7 +14,7 @@ from worker.usage import CustomerUsage
 if TYPE_CHECKING:
     from producers.messages import SizeCustomer
     from worker.clock import Clock
-    from worker.listing import Listing
+    from worker.listing.listing import Listing
     from worker.month_rows import MonthRows
     from worker.prefixes import Prefixes
     from worker.tables.daily import DailyTable
