@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from worker.adjusting import Adjusting
 from worker.dead_letters.forecast import Forecaster
 from worker.dead_letters.office import DeadLetterOffice
 from worker.installation import Installation
-from worker.preview import Preview
+from worker.price import price_list
 from worker.resending import Resending
 from worker.settlement import SendPolicy
+from worker.statement.reader import StatementReader
 from worker.stripe_api.customers import customer_problem
+
+if TYPE_CHECKING:
+    from worker.price import PriceList
 
 
 class OperatorInstallation(Installation):
@@ -40,13 +45,20 @@ class OperatorInstallation(Installation):
         )
 
     @cached_property
-    def preview(self) -> Preview:
-        """What months come to."""
-        return Preview(
+    def prices(self) -> PriceList:
+        """What usage costs, by the settings."""
+        return price_list(self.settings)
+
+    @cached_property
+    def statements(self) -> StatementReader:
+        """What customers' months come to."""
+        return StatementReader(
             daily=self.daily,
+            monthly=self.monthly,
             ledger=self.ledger,
             policy=SendPolicy(self.settings.send, self.settings.bill_from),
             stamp=self.settings.event_timestamp,
+            prices=self.prices,
             clock=self.clock,
         )
 

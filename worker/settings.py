@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -57,6 +58,11 @@ class Settings(BaseSettings):
     stripe_grace_hours: int = Field(1, ge=0, le=72)
     send: Literal["on", "shadow", "verify"] = "on"
     bill_from: AwareDatetime | None = None
+    currency: Literal["usd", "jpy"] = "usd"
+    # Dollars: another currency has to name its own.
+    storage_price: Decimal = Field(Decimal("0.10"), ge=0, max_digits=18, allow_inf_nan=False)
+    storage_unit: Literal["gib", "byte"] = "gib"
+    file_price: Decimal = Field(Decimal("0.00001"), ge=0, max_digits=18, allow_inf_nan=False)
     concurrency: int = Field(8, ge=1, le=256)
     visibility_seconds: int = Field(60, ge=2, le=43_200)
     claim_seconds: int = Field(30, ge=1, le=60)
@@ -81,6 +87,16 @@ class Settings(BaseSettings):
     @classmethod
     def _in_utc(cls, instant: datetime | None) -> datetime | None:
         return None if instant is None else instant.astimezone(UTC)
+
+    @model_validator(mode="after")
+    def _check_prices(self) -> Self:
+        named = {"storage_price", "file_price"} <= self.model_fields_set
+        if self.currency != "usd" and not named:
+            raise ValueError(
+                f"SIFTBEAM_CURRENCY is {self.currency}: then SIFTBEAM_STORAGE_PRICE (per "
+                "GiB-month) and SIFTBEAM_FILE_PRICE (per byte) have to name the prices in it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_folders(self) -> Self:

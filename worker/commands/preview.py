@@ -11,8 +11,7 @@ from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
 from worker.commands.options import read_customer, read_month
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
-from worker.preview import CustomerPreview, PreviewTotals
-from worker.price import CURRENCY, format_dollars
+from worker.statement.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from worker.commands.printing import Cell, JsonValue
+    from worker.price import Currency
+    from worker.statement.statement import Statement
 
 _COLUMNS = (
     "customer",
@@ -48,9 +49,9 @@ def preview(
     now = installation.clock.now()
     wanted = BillingMonth.containing(now) if month is None else read_month(month)
     only = read_customer(customer)
-    parts = installation.preview
+    parts, currency = installation.statements, installation.prices.currency
     chosen = parts.customers(wanted) if only is None else [only]
-    totals, previews = PreviewTotals(), []
+    totals, previews = Totals(), []
     for one in track(
         parts.of_month(wanted, chosen),
         description=f"preview of {wanted}",
@@ -66,34 +67,36 @@ def preview(
             {
                 "month": str(wanted),
                 "ended": wanted.end <= now,
-                "currency": CURRENCY,
+                "currency": currency.code,
                 "customers": [_json(one) for one in previews],
                 "totals": _json_totals(totals),
             }
         )
     else:
-        _print(wanted, previews, totals, running=wanted.end > now)
+        _print(wanted, previews, totals, currency, running=wanted.end > now)
     if totals.problems:
         raise typer.Exit(1)
 
 
 def _print(
     month: BillingMonth,
-    previews: Sequence[CustomerPreview],
-    totals: PreviewTotals,
+    previews: Sequence[Statement],
+    totals: Totals,
+    currency: Currency,
     *,
     running: bool,
 ) -> None:
     if not previews:
         console.print(f"{month}: no customer has daily rows or billing facts in it")
         return
+    money = currency.format
     title = f"{month}{', still running' if running else ''}: what billing comes to, nothing sent"
     print_table(title, _COLUMNS, [_row(one) for one in previews])
     console.print(
-        f"{totals.customers:,} customers: storage {format_dollars(totals.storage_dollars)} for "
+        f"{totals.customers:,} customers: storage {money(totals.storage_amount)} for "
         f"averages of {totals.storage_bytes:,} bytes, {totals.runs:,} runs "
-        f"{format_dollars(totals.file_dollars)} for {totals.file_bytes:,} bytes, "
-        f"together {format_dollars(totals.dollars)}",
+        f"{money(totals.file_amount)} for {totals.run_bytes:,} bytes, "
+        f"together {money(totals.amount)}",
         soft_wrap=True,
     )
     for one in previews:
@@ -101,24 +104,24 @@ def _print(
             errors.print(f"{one.customer_id}: {remark}", soft_wrap=True)
 
 
-def _row(one: CustomerPreview) -> tuple[Cell, ...]:
-    figures = one.figures
+def _row(one: Statement) -> tuple[Cell, ...]:
+    figures, money = one.figures, one.prices.currency.format
     return (
         one.customer_id,
         0 if figures is None else figures.days,
         len(one.missing),
         None if figures is None else figures.average,
         None if figures is None else figures.peak,
-        format_dollars(one.storage_dollars),
-        one.files.runs,
-        one.files.total_bytes,
-        format_dollars(one.file_dollars),
-        format_dollars(one.dollars),
-        None if one.frozen is None else f"{one.frozen.state}, {one.frozen.value:,}",
+        money(one.storage_amount),
+        one.runs.billed,
+        one.runs.total_bytes,
+        money(one.file_amount),
+        money(one.amount),
+        None if one.storage is None else f"{one.storage.state}, {one.storage.fact.value:,}",
     )
 
 
-def _remarks(one: CustomerPreview) -> list[str]:
+def _remarks(one: Statement) -> list[str]:
     remarks = []
     if one.problem is not None:
         remarks.append(one.problem)
@@ -126,10 +129,10 @@ def _remarks(one: CustomerPreview) -> list[str]:
         remarks.append(f"storage will not be billed: {one.skipped}")
     if one.missing:
         remarks.append(f"no row for {_ranges(one.missing)}")
-    if one.frozen is not None and one.frozen.differs:
+    if one.rows_differ:
         remarks.append("the rows give another average now; the billed value stands")
-    if one.files.left_out:
-        remarks.append(f"{one.files.left_out} runs rejected, refused, skipped or undecided")
+    if one.runs.left_out:
+        remarks.append(f"{one.runs.left_out} runs rejected, refused, skipped or undecided")
     return remarks
 
 
@@ -144,8 +147,8 @@ def _ranges(days: Sequence[date]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
-def _json(one: CustomerPreview) -> JsonValue:
-    figures, frozen = one.figures, one.frozen
+def _json(one: Statement) -> JsonValue:
+    figures, item = one.figures, one.storage
     return {
         "customerId": one.customer_id,
         "averageStorageBytes": None if figures is None else figures.average,
@@ -153,24 +156,24 @@ def _json(one: CustomerPreview) -> JsonValue:
         "totalStorageDays": 0 if figures is None else figures.days,
         "missingDays": [day.isoformat() for day in one.missing],
         "fact": None
-        if frozen is None
-        else {"state": frozen.state, "value": frozen.value, "rowsDiffer": frozen.differs},
-        "runs": one.files.runs,
-        "runBytes": one.files.total_bytes,
-        "runsLeftOut": one.files.left_out,
-        **_amounts(one.storage_dollars, one.file_dollars, one.dollars),
+        if item is None
+        else {"state": item.state, "value": item.fact.value, "rowsDiffer": one.rows_differ},
+        "runs": one.runs.billed,
+        "runBytes": one.runs.total_bytes,
+        "runsLeftOut": one.runs.left_out,
+        **_amounts(one.storage_amount, one.file_amount, one.amount),
         "skipped": one.skipped,
         "problem": one.problem,
     }
 
 
-def _json_totals(totals: PreviewTotals) -> JsonValue:
+def _json_totals(totals: Totals) -> JsonValue:
     return {
         "customers": totals.customers,
         "storageBytes": totals.storage_bytes,
         "runs": totals.runs,
-        "runBytes": totals.file_bytes,
-        **_amounts(totals.storage_dollars, totals.file_dollars, totals.dollars),
+        "runBytes": totals.run_bytes,
+        **_amounts(totals.storage_amount, totals.file_amount, totals.amount),
         "problems": totals.problems,
     }
 

@@ -14,6 +14,7 @@ from producers.instant import epoch_seconds, format_instant
 from worker import expressions
 from worker.tables.attributes import MalformedRow, RowReader, number, text
 from worker.tables.conditions import condition_failed
+from worker.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,14 +48,23 @@ class DailyRow:
         total_bytes: what was held.
         status: where the row stands.
         ledger_fence: the fence of the ledger item that the row last followed, if any.
-        measured_late: whether it was measured on another day than its own.
+        uploaded: what lay under the input prefix; None where the row does not say.
+        produced: likewise, the output prefix.
+        measured_on: the day it was measured, where that was another than its own.
     """
 
     day: date
     total_bytes: int
     status: BillingStatus
     ledger_fence: int | None
-    measured_late: bool = False
+    uploaded: Usage | None = None
+    produced: Usage | None = None
+    measured_on: str | None = None
+
+    @property
+    def measured_late(self) -> bool:
+        """Whether it was measured on another day than its own."""
+        return self.measured_on is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,5 +233,17 @@ def _read(row: ReadAttributes, table: str) -> DailyRow:
         total,
         BillingStatus(status),
         reader.number_or_none("ledgerFence"),
-        measured_late=reader.text_or_none("measuredOn") is not None,
+        uploaded=_part(reader, "Input"),
+        produced=_part(reader, "Output"),
+        measured_on=reader.text_or_none("measuredOn"),
     )
+
+
+def _part(reader: RowReader, prefix: str) -> Usage | None:
+    """What a row says of one prefix: for people alone, so nothing of it stops the billing."""
+    try:
+        return Usage(
+            reader.number(f"totalStorageBytes{prefix}"), reader.number(f"fileCount{prefix}")
+        )
+    except MalformedRow:
+        return None

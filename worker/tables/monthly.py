@@ -72,6 +72,7 @@ class Standing:
     billing_status: str | None
     event_id: str | None
     fence: int | None
+    notes: str | None = None
 
 
 class MonthlyTable:
@@ -101,6 +102,7 @@ class MonthlyTable:
             billing_status=reader.text_or_none("billingStatus"),
             event_id=reader.text_or_none("stripeMeterEventId"),
             fence=reader.number_or_none("ledgerFence"),
+            notes=reader.text_or_none("notes"),
         )
 
     def write(self, row: MonthlyRow) -> bool:

@@ -4,11 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.ledger.fact import FactKind
-from worker.price import PRICES, Price, format_dollars
+from worker.price import CURRENCIES, Price, price_list, prices
+from worker.settings import Settings
 
 GIB = 1 << 30
-STORAGE, FILE = PRICES[FactKind.STORAGE], PRICES[FactKind.FILE]
+USD, JPY = CURRENCIES["usd"], CURRENCIES["jpy"]
+DEFAULT = price_list(Settings())
+STORAGE, FILE = DEFAULT.storage, DEFAULT.file
 
 
 @pytest.mark.parametrize(
@@ -47,8 +49,25 @@ def test_a_line_is_exact(taken: int) -> None:
 
 def test_usage_below_zero_has_no_price() -> None:
     with pytest.raises(ValueError, match="-1 bytes"):
-        Price(Decimal(1), 1).line(-1)
+        Price(Decimal(1), 1, USD).line(-1)
 
 
-def test_dollars_for_people() -> None:
-    assert format_dollars(Decimal("1234.5")) == "$1,234.50"
+def test_amounts_for_people() -> None:
+    assert USD.format(Decimal("1234.5")) == "$1,234.50"
+    assert JPY.format(Decimal(1234)) == "¥1,234"
+
+
+def test_yen_have_no_minor_unit() -> None:
+    yen = prices(JPY, per_gib=Decimal(15), per_file_byte=Decimal("0.0015"), exact=False)
+
+    assert yen.storage.line(GIB + 1) == Decimal(30)
+    assert yen.file.line(333) == Decimal(0)
+    assert yen.file.line(334) == Decimal(1)
+
+
+def test_a_price_by_the_byte_has_the_twelve_decimals_that_stripe_keeps() -> None:
+    exact = prices(USD, per_gib=Decimal("0.10"), per_file_byte=Decimal(1), exact=True).storage
+
+    assert exact.amount * 100 == Decimal("0.000000009313")
+    assert exact.line(1) == Decimal("0.00")
+    assert exact.line(100 * GIB) == Decimal("10.00")

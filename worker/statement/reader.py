@@ -1,0 +1,144 @@
+"""Reading statements: by the same reads as billing itself. Nothing is sent or written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from worker.crew import worked_through
+from worker.errors import BillingError
+from worker.ledger.fact import LONGEST_VALUE_DIGITS, FactKind, storage_key
+from worker.statement.statement import BILLED, Runs, Statement, is_troubled
+from worker.usage import MonthFigures, month_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from producers.billing_month import BillingMonth
+    from worker.clock import Clock
+    from worker.ledger.item import LedgerItem
+    from worker.ledger.store import Ledger
+    from worker.price import PriceList
+    from worker.settlement import SendPolicy
+    from worker.tables.daily import DailyTable
+    from worker.tables.monthly import MonthlyTable
+
+_THREADS = 8
+# Of troubled runs, as many are kept: a month in which every run failed still fits into memory.
+_MOST_TROUBLED = 200
+
+
+class StatementReader:
+    """Makes statements of what the tables hold now.
+
+    Args:
+        daily: the rows that are averaged.
+        monthly: the notes on what came of it.
+        ledger: what is frozen already, and the processing runs.
+        policy: what is sent at all.
+        stamp: as billing stamps a month: ``month_end`` or ``now``.
+        prices: what usage costs.
+        clock: tells which days have passed.
+    """
+
+    def __init__(
+        self,
+        *,
+        daily: DailyTable,
+        monthly: MonthlyTable,
+        ledger: Ledger,
+        policy: SendPolicy,
+        stamp: Literal["month_end", "now"],
+        prices: PriceList,
+        clock: Clock,
+    ) -> None:
+        self._daily = daily
+        self._monthly = monthly
+        self._ledger = ledger
+        self._policy = policy
+        self._stamp_at = stamp
+        self._prices = prices
+        self._clock = clock
+
+    def customers(self, month: BillingMonth) -> list[str]:
+        """Each customer with daily rows or facts in a month, by id."""
+        with_facts = self._ledger.customers_stamped_between(month.start, month.end)
+        return sorted({*self._daily.customers(month), *with_facts})
+
+    def of_month(
+        self, month: BillingMonth, customers: Iterable[str], *, runs_listed: int = 0
+    ) -> Iterator[Statement]:
+        """Each of these customers' month, in their order; a stream, however many they are.
+
+        Args:
+            month: the month.
+            customers: whose.
+            runs_listed: how many runs of each are listed one by one.
+        """
+        return worked_through(
+            customers,
+            lambda customer: self.of_customer(customer, month, runs_listed=runs_listed),
+            threads=_THREADS,
+        )
+
+    def of_customer(
+        self, customer_id: str, month: BillingMonth, *, runs_listed: int = 0
+    ) -> Statement:
+        """One customer's month; a row or fact that makes no sense is named as its problem."""
+        try:
+            return self._of_customer(customer_id, month, runs_listed)
+        except BillingError as error:
+            return Statement(
+                customer_id=customer_id, month=month, prices=self._prices, problem=str(error)
+            )
+
+    def _of_customer(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Statement:
+        rows = self._daily.month(customer_id, month)
+        figures = month_figures(row.total_bytes for row in rows) if rows else None
+        recorded = {row.day for row in rows}
+        today = self._clock.now().date()
+        item = self._ledger.find(storage_key(customer_id, str(month)))
+        standing = None if item is None else self._monthly.standing(customer_id, month)
+        return Statement(
+            customer_id=customer_id,
+            month=month,
+            prices=self._prices,
+            days=rows,
+            missing=tuple(day for day in month.days if day < today and day not in recorded),
+            figures=figures,
+            storage=item,
+            runs=self._runs(customer_id, month, runs_listed),
+            notes=None if standing is None else standing.notes,
+            skipped=self._policy.skips(self._stamp(month)) if item is None else None,
+            problem=_too_large(figures) if item is None else None,
+        )
+
+    def _stamp(self, month: BillingMonth) -> datetime:
+        return month.closing_stamp if self._stamp_at == "month_end" else self._clock.now()
+
+    def _runs(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Runs:
+        billed = total = left_out = 0
+        listed: list[LedgerItem] = []
+        troubled: list[LedgerItem] = []
+        for item in self._ledger.stamped_between(
+            customer_id, FactKind.FILE, month.start, month.end
+        ):
+            if item.state in BILLED:
+                billed += 1
+                total += item.fact.value
+            else:
+                left_out += 1
+            if len(listed) < runs_listed:
+                listed.append(item)
+            if is_troubled(item) and len(troubled) < _MOST_TROUBLED:
+                troubled.append(item)
+        return Runs(billed, total, left_out, tuple(listed), tuple(troubled))
+
+
+def _too_large(figures: MonthFigures | None) -> str | None:
+    if figures is None or len(str(figures.average)) <= LONGEST_VALUE_DIGITS:
+        return None
+    return (
+        f"the average of {figures.average} bytes has more than the {LONGEST_VALUE_DIGITS} digits "
+        "that Stripe takes: billing will reject it; check the daily rows"
+    )

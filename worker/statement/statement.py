@@ -1,0 +1,147 @@
+"""The statement: one customer's month, down to the daily rows. Pure figures, nothing is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.ledger.item import COUNTED, OPEN, LedgerItem, State
+from worker.usage import MonthFigures
+
+if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
+    from producers.billing_month import BillingMonth
+    from worker.price import PriceList
+    from worker.tables.daily import DailyRow
+
+# A fact in one of these costs: it is billed, or still may be.
+BILLED = COUNTED | OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """A month's processing runs by the ledger.
+
+    Args:
+        billed: how many facts are, or are to be, billed.
+        total_bytes: theirs.
+        left_out: how many are not: rejected, refused, skipped, or for a person to decide.
+        listed: the first of all of them, by timestamp.
+        troubled: those that did not go the plain way.
+    """
+
+    billed: int = 0
+    total_bytes: int = 0
+    left_out: int = 0
+    listed: tuple[LedgerItem, ...] = ()
+    troubled: tuple[LedgerItem, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.billed + self.left_out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One customer's month.
+
+    Args:
+        customer_id: the customer.
+        month: the month.
+        prices: what usage costs.
+        days: the daily rows, by date.
+        missing: the days that have passed and have no row.
+        figures: of the rows as they are now; None where there is none.
+        storage: the month's fact; None before it is frozen.
+        runs: the processing runs.
+        notes: what the monthly row says besides.
+        skipped: why the month's storage will be recorded only; None where it is to be sent.
+        problem: why the month cannot be billed as it stands; None where it can.
+    """
+
+    customer_id: str
+    month: BillingMonth
+    prices: PriceList
+    days: tuple[DailyRow, ...] = ()
+    missing: tuple[date, ...] = ()
+    figures: MonthFigures | None = None
+    storage: LedgerItem | None = None
+    runs: Runs = Runs()
+    notes: str | None = None
+    skipped: str | None = None
+    problem: str | None = None
+
+    @property
+    def basis(self) -> MonthFigures | None:
+        """What the storage is billed from: as it was frozen, else the figures of the rows."""
+        if self.storage is None or self.storage.fact.basis is None:
+            return self.figures
+        frozen = self.storage.fact.basis
+        return MonthFigures(
+            average=self.storage.fact.value,
+            peak=frozen.peak_bytes,
+            total=frozen.total_bytes,
+            days=len(frozen.days),
+        )
+
+    @property
+    def averaged_days(self) -> frozenset[int]:
+        """The days of the month that are in the average."""
+        if self.storage is None or self.storage.fact.basis is None:
+            return frozenset(row.day.day for row in self.days)
+        return frozenset(self.storage.fact.basis.days)
+
+    @property
+    def rows_differ(self) -> bool:
+        """Whether the rows give another average now than the one that was frozen."""
+        if self.storage is None or self.figures is None:
+            return False
+        return self.figures.average != self.storage.fact.value
+
+    @property
+    def storage_bytes(self) -> int:
+        """What is billed: what was frozen unless it is stuck or skipped, else the rows' average."""
+        if self.storage is not None:
+            return self.storage.fact.value if self.storage.state in BILLED else 0
+        billable = self.skipped is None and self.problem is None
+        return self.figures.average if billable and self.figures is not None else 0
+
+    @property
+    def storage_amount(self) -> Decimal:
+        """The storage line, in the currency's major unit."""
+        return self.prices.storage.line(self.storage_bytes)
+
+    @property
+    def file_amount(self) -> Decimal:
+        """The file line, likewise."""
+        return self.prices.file.line(self.runs.total_bytes)
+
+    @property
+    def amount(self) -> Decimal:
+        """Both lines."""
+        return self.storage_amount + self.file_amount
+
+    @property
+    def storage_state(self) -> State | None:
+        """Where the month's fact stands; None before it is frozen."""
+        return None if self.storage is None else self.storage.state
+
+    @property
+    def troubled(self) -> tuple[LedgerItem, ...]:
+        """The facts that did not go the plain way, the month's storage first."""
+        if self.storage is not None and is_troubled(self.storage):
+            return (self.storage, *self.runs.troubled)
+        return self.runs.troubled
+
+
+def is_troubled(item: LedgerItem) -> bool:
+    """Whether something went wrong with a fact, also where it was mended since."""
+    return (
+        item.state not in COUNTED | {State.PLANNED, State.SENDING}
+        or item.last_error is not None
+        or item.retries > 0
+        or item.generation > 1
+    )
