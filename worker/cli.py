@@ -22,6 +22,7 @@ from worker.commands.preview import preview
 from worker.commands.printing import errors
 from worker.commands.provision import provision
 from worker.commands.reconcile import reconcile
+from worker.commands.report import report
 from worker.commands.resend import resend
 from worker.commands.resolve import resolve
 from worker.commands.work import work
@@ -46,6 +47,7 @@ app.add_typer(enqueue.app, name="enqueue")
 app.add_typer(dlq.app, name="dlq")
 app.command("preview")(preview)
 app.command("reconcile")(reconcile)
+app.command("report")(report)
 app.command("doctor")(doctor)
 app.command("resolve")(resolve)
 app.command("resend")(resend)

@@ -10,6 +10,8 @@ from worker.dead_letters.forecast import Forecaster
 from worker.dead_letters.office import DeadLetterOffice
 from worker.installation import Installation
 from worker.price import price_list
+from worker.report.making import ReportMaker
+from worker.report.method import method
 from worker.resending import Resending
 from worker.settlement import SendPolicy
 from worker.statement.reader import StatementReader
@@ -59,6 +61,17 @@ class OperatorInstallation(Installation):
             policy=SendPolicy(self.settings.send, self.settings.bill_from),
             stamp=self.settings.event_timestamp,
             prices=self.prices,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def reports(self) -> ReportMaker:
+        """Makes months' reports."""
+        return ReportMaker(
+            statements=self.statements,
+            reconciliation=self.reconciliation,
+            prices=self.prices,
+            method=method(self.settings, self.prices),
             clock=self.clock,
         )
 

@@ -55,7 +55,7 @@ def _until(condition: Callable[[], bool], what: str, seconds: float = 60) -> Non
 
 def test_the_demo_ends_with_every_number_in_agreement(tmp_path: Path) -> None:
     ended = subprocess.run(  # noqa: S603 - our own command
-        [*_CLI, "demo"],
+        [*_CLI, "demo", "--report", str(tmp_path / "report.html")],
         env=_environment(tmp_path, **_HOSTILE),
         capture_output=True,
         text=True,
@@ -71,6 +71,7 @@ def test_the_demo_ends_with_every_number_in_agreement(tmp_path: Path) -> None:
     for part in ("NothingToBill", "2,500", "cus_Stranger", "The draft invoices"):
         assert part in told
     assert not list(tmp_path.glob("siftbeam-*"))
+    assert "cus_Orbiter" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.fixture

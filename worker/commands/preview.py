@@ -11,11 +11,11 @@ from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
 from worker.commands.options import read_customer, read_month
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
+from worker.report.wording import ranges
 from worker.statement.totals import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
     from decimal import Decimal
 
     from worker.commands.printing import Cell, JsonValue
@@ -128,23 +128,12 @@ def _remarks(one: Statement) -> list[str]:
     if one.skipped is not None:
         remarks.append(f"storage will not be billed: {one.skipped}")
     if one.missing:
-        remarks.append(f"no row for {_ranges(one.missing)}")
+        remarks.append(f"no row for {ranges(one.missing)}")
     if one.rows_differ:
         remarks.append("the rows give another average now; the billed value stands")
     if one.runs.left_out:
         remarks.append(f"{one.runs.left_out} runs rejected, refused, skipped or undecided")
     return remarks
-
-
-def _ranges(days: Sequence[date]) -> str:
-    """Days as ``2026-10-03 to 2026-10-05, 2026-10-09``."""
-    runs: list[list[date]] = []
-    for day in days:
-        if runs and (day - runs[-1][-1]).days == 1:
-            runs[-1].append(day)
-        else:
-            runs.append([day])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
 
 
 def _json(one: Statement) -> JsonValue:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from worker.crew import worked_through
 from worker.errors import BillingError
 from worker.ledger.fact import LONGEST_VALUE_DIGITS, FactKind, storage_key
-from worker.statement.statement import BILLED, Runs, Statement, is_troubled
+from worker.statement.statement import Runs, Statement, is_troubled
 from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from producers.billing_month import BillingMonth
     from worker.clock import Clock
-    from worker.ledger.item import LedgerItem
+    from worker.ledger.item import LedgerItem, State
     from worker.ledger.store import Ledger
     from worker.price import PriceList
     from worker.settlement import SendPolicy
@@ -117,22 +117,18 @@ class StatementReader:
         return month.closing_stamp if self._stamp_at == "month_end" else self._clock.now()
 
     def _runs(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Runs:
-        billed = total = left_out = 0
+        facts = self._ledger.stamped_between(customer_id, FactKind.FILE, month.start, month.end)
+        by_state: dict[State, tuple[int, int]] = {}
         listed: list[LedgerItem] = []
         troubled: list[LedgerItem] = []
-        for item in self._ledger.stamped_between(
-            customer_id, FactKind.FILE, month.start, month.end
-        ):
-            if item.state in BILLED:
-                billed += 1
-                total += item.fact.value
-            else:
-                left_out += 1
+        for item in facts:
+            count, total = by_state.get(item.state, (0, 0))
+            by_state[item.state] = count + 1, total + item.fact.value
             if len(listed) < runs_listed:
                 listed.append(item)
             if is_troubled(item) and len(troubled) < _MOST_TROUBLED:
                 troubled.append(item)
-        return Runs(billed, total, left_out, tuple(listed), tuple(troubled))
+        return Runs(tuple(listed), tuple(troubled), by_state)
 
 
 def _too_large(figures: MonthFigures | None) -> str | None:

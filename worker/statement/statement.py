@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.ledger.item import COUNTED, OPEN, LedgerItem, State
 from worker.usage import MonthFigures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
     from decimal import Decimal
 
@@ -25,23 +26,34 @@ class Runs:
     """A month's processing runs by the ledger.
 
     Args:
-        billed: how many facts are, or are to be, billed.
-        total_bytes: theirs.
-        left_out: how many are not: rejected, refused, skipped, or for a person to decide.
-        listed: the first of all of them, by timestamp.
-        troubled: those that did not go the plain way.
+        listed: the first of them, by timestamp.
+        troubled: the first of those that did not go the plain way.
+        by_state: how many stand where, and their bytes.
     """
 
-    billed: int = 0
-    total_bytes: int = 0
-    left_out: int = 0
     listed: tuple[LedgerItem, ...] = ()
     troubled: tuple[LedgerItem, ...] = ()
+    by_state: Mapping[State, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """All of them."""
-        return self.billed + self.left_out
+        return sum(count for count, _ in self.by_state.values())
+
+    @property
+    def billed(self) -> int:
+        """How many are, or are to be, billed."""
+        return sum(count for state, (count, _) in self.by_state.items() if state in BILLED)
+
+    @property
+    def total_bytes(self) -> int:
+        """The bytes of those."""
+        return sum(total for state, (_, total) in self.by_state.items() if state in BILLED)
+
+    @property
+    def left_out(self) -> int:
+        """How many are not: rejected, refused, skipped, or for a person to decide."""
+        return self.count - self.billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
