@@ -93,6 +93,7 @@ def _customer(one: Statement) -> Json:
         "fileAmount": str(one.file_amount),
         "amount": str(one.amount),
         "fact": None if one.storage is None else _fact(one.storage),
+        "corrections": [_fact(item) for item in (*one.corrections, *one.runs.corrections)],
         "rowsDiffer": one.rows_differ,
         "notes": one.notes,
         "skipped": one.skipped,

@@ -81,7 +81,7 @@ class Trouble:
         prices = self.statement.prices
         if self.item is None:
             return prices.storage.line(0)
-        return prices.of(self.item.fact.kind).line(self.item.fact.value)
+        return prices.of(self.item.fact.kind).line(max(0, self.item.fact.value))
 
 
 @dataclass(frozen=True)
@@ -148,13 +148,12 @@ class MonthReport:
         facts: Counter[tuple[FactKind, State]] = Counter()
         total_bytes: Counter[tuple[FactKind, State]] = Counter()
         for statement in self.statements:
-            if statement.storage is not None:
-                where = FactKind.STORAGE, statement.storage.state
-                facts[where] += 1
-                total_bytes[where] += statement.storage.fact.value
             for state, (count, value) in statement.runs.by_state.items():
                 facts[FactKind.FILE, state] += count
                 total_bytes[FactKind.FILE, state] += value
+            for item in _single_facts(statement):
+                facts[item.fact.kind, item.state] += 1
+                total_bytes[item.fact.kind, item.state] += item.fact.value
         return tuple(
             StateTotal(kind, state, facts[kind, state], total_bytes[kind, state])
             for kind in FactKind
@@ -198,6 +197,13 @@ class MonthReport:
             1 for lines in (self.stripe or {}).values() for line in lines if line.differs
         )
         return sum(1 for one in self.troubles if one.needs_a_person) + self.unbilled + differing
+
+
+def _single_facts(statement: Statement) -> Iterator[LedgerItem]:
+    if statement.storage is not None:
+        yield statement.storage
+    yield from statement.corrections
+    yield from statement.runs.corrections
 
 
 def _troubles(statement: Statement) -> Iterator[Trouble]:

@@ -100,6 +100,8 @@ def _customer(one: Statement, report: MonthReport, *, detailed: bool) -> Json:
         "problem": one.problem,
         "skipped": one.skipped,
         "differs": one.rows_differ or None,
+        "corrections": [_correction(item) for item in one.corrections] or None,
+        "fileCorrections": [_correction(item) for item in one.runs.corrections] or None,
         "event": None if one.storage is None else _event(one.storage),
         "daily": _daily(one.days),
         "marks": _marks(one) or None,
@@ -153,6 +155,13 @@ def _event(item: LedgerItem) -> Json:
     if item.last_error is not None:
         entry["error"] = item.last_error
     return entry
+
+
+def _correction(item: LedgerItem) -> Json:
+    """Bytes more or fewer, and who decided that and why."""
+    correction = item.fact.correction
+    said = "" if correction is None else f"{correction.by}: {correction.why}"
+    return {"bytes": str(item.fact.value), "state": str(item.state), "said": said}
 
 
 def _run(item: LedgerItem) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from worker.crew import worked_through
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from worker.tables.monthly import MonthlyTable
 
 _THREADS = 8
+_DAY = timedelta(days=1)
 # Of troubled runs, as many are kept: a month in which every run failed still fits into memory.
 _MOST_TROUBLED = 200
 
@@ -96,8 +98,10 @@ class StatementReader:
         rows = self._daily.month(customer_id, month)
         figures = month_figures(row.total_bytes for row in rows) if rows else None
         recorded = {row.day for row in rows}
-        today = self._clock.now().date()
         item = self._ledger.find(storage_key(customer_id, str(month)))
+        # Of a customer who leaves, the days after the last one are not missing.
+        last = month.last_day if item is None else item.fact.stamped_at.date()
+        today = min(self._clock.now().date(), last + _DAY)
         standing = None if item is None else self._monthly.standing(customer_id, month)
         return Statement(
             customer_id=customer_id,
@@ -107,6 +111,7 @@ class StatementReader:
             missing=tuple(day for day in month.days if day < today and day not in recorded),
             figures=figures,
             storage=item,
+            corrections=() if item is None else self._ledger.corrected(item).parts[1:],
             runs=self._runs(customer_id, month, runs_listed),
             notes=None if standing is None else standing.notes,
             skipped=self._policy.skips(self._stamp(month)) if item is None else None,
@@ -121,14 +126,18 @@ class StatementReader:
         by_state: dict[State, tuple[int, int]] = {}
         listed: list[LedgerItem] = []
         troubled: list[LedgerItem] = []
+        corrections: list[LedgerItem] = []
         for item in facts:
+            if item.fact.correction is not None:
+                corrections.append(item)
+                continue
             count, total = by_state.get(item.state, (0, 0))
             by_state[item.state] = count + 1, total + item.fact.value
             if len(listed) < runs_listed:
                 listed.append(item)
             if is_troubled(item) and len(troubled) < _MOST_TROUBLED:
                 troubled.append(item)
-        return Runs(tuple(listed), tuple(troubled), by_state)
+        return Runs(tuple(listed), tuple(troubled), by_state, tuple(corrections))
 
 
 def _too_large(figures: MonthFigures | None) -> str | None:

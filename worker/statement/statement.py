@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from worker.ledger.item import COUNTED, OPEN, LedgerItem, State
-from worker.usage import MonthFigures
+from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
     from decimal import Decimal
 
@@ -29,11 +29,13 @@ class Runs:
         listed: the first of them, by timestamp.
         troubled: the first of those that did not go the plain way.
         by_state: how many stand where, and their bytes.
+        corrections: what was decided about some of them since.
     """
 
     listed: tuple[LedgerItem, ...] = ()
     troubled: tuple[LedgerItem, ...] = ()
     by_state: Mapping[State, tuple[int, int]] = field(default_factory=dict)
+    corrections: tuple[LedgerItem, ...] = ()
 
     @property
     def count(self) -> int:
@@ -47,8 +49,9 @@ class Runs:
 
     @property
     def total_bytes(self) -> int:
-        """The bytes of those."""
-        return sum(total for state, (_, total) in self.by_state.items() if state in BILLED)
+        """The bytes of those, corrections included."""
+        runs = sum(total for state, (_, total) in self.by_state.items() if state in BILLED)
+        return max(0, runs + _billed_bytes(self.corrections))
 
     @property
     def left_out(self) -> int:
@@ -68,6 +71,7 @@ class Statement:
         missing: the days that have passed and have no row.
         figures: of the rows as they are now; None where there is none.
         storage: the month's fact; None before it is frozen.
+        corrections: what was decided about it since.
         runs: the processing runs.
         notes: what the monthly row says besides.
         skipped: why the month's storage will be recorded only; None where it is to be sent.
@@ -81,6 +85,7 @@ class Statement:
     missing: tuple[date, ...] = ()
     figures: MonthFigures | None = None
     storage: LedgerItem | None = None
+    corrections: tuple[LedgerItem, ...] = ()
     runs: Runs = Runs()
     notes: str | None = None
     skipped: str | None = None
@@ -109,15 +114,20 @@ class Statement:
     @property
     def rows_differ(self) -> bool:
         """Whether the rows give another average now than the one that was frozen."""
-        if self.storage is None or self.figures is None:
+        if self.storage is None or self.storage.fact.basis is None:
             return False
-        return self.figures.average != self.storage.fact.value
+        last = self.storage.fact.stamped_at.date()
+        rows = [row.total_bytes for row in self.days if row.day <= last]
+        return bool(rows) and month_figures(rows).average != self.storage.fact.value
 
     @property
     def storage_bytes(self) -> int:
-        """What is billed: what was frozen unless it is stuck or skipped, else the rows' average."""
+        """What is billed: what was frozen and decided since, else the rows' average.
+
+        A fact that is stuck or skipped bills nothing. Stripe bills a negative sum as zero.
+        """
         if self.storage is not None:
-            return self.storage.fact.value if self.storage.state in BILLED else 0
+            return max(0, _billed_bytes((self.storage, *self.corrections)))
         billable = self.skipped is None and self.problem is None
         return self.figures.average if billable and self.figures is not None else 0
 
@@ -144,9 +154,12 @@ class Statement:
     @property
     def troubled(self) -> tuple[LedgerItem, ...]:
         """The facts that did not go the plain way, the month's storage first."""
-        if self.storage is not None and is_troubled(self.storage):
-            return (self.storage, *self.runs.troubled)
-        return self.runs.troubled
+        whole = self.corrections if self.storage is None else (self.storage, *self.corrections)
+        return (*filter(is_troubled, whole), *self.runs.troubled)
+
+
+def _billed_bytes(items: Iterable[LedgerItem]) -> int:
+    return sum(item.fact.value for item in items if item.state in BILLED)
 
 
 def is_troubled(item: LedgerItem) -> bool:

@@ -138,13 +138,17 @@
   const step = (what, remark, figure) => make("li", {},
     make("span", {}, what, remark ? make("br") : null, remark ? make("small", {}, remark) : null), make("span", {}, figure));
 
+  const corrected = (each) => step(
+    `Corrected (${standing(each.state).label})`, each.said, `${each.bytes.startsWith("-") ? "" : "+"}${bytes(each.bytes)}`);
+
   const storageSteps = (one) => {
     if (one.average === undefined) return [step("No daily row in this month", one.problem || "", money(one.storage))];
     const steps = [
       step("Sum of the daily rows", `${one.counted} day${one.counted === 1 ? "" : "s"} recorded`, bytes(one.sum)),
       step(`Divided by ${one.counted} day${one.counted === 1 ? "" : "s"}`, "in whole bytes, a half to the even one", bytes(one.average)),
     ];
-    if (one.billedBytes !== one.average) {
+    steps.push(...(one.corrections || []).map(corrected));
+    if (one.billedBytes !== one.average && !one.corrections) {
       steps.push(step("Of that, billed", one.skipped || one.problem || (one.event && one.event.error) || standing(one.state).meaning, bytes(one.billedBytes)));
     }
     if (data.unitBytes !== "1") {
@@ -155,7 +159,8 @@
   };
   const fileSteps = (one) => [
     step(`${count(one.runs || 0)} processing run${one.runs === 1 ? "" : "s"}`,
-      one.leftOut ? `${count(one.leftOut)} more not billed` : "", bytes(one.runBytes || "0")),
+      one.leftOut ? `${count(one.leftOut)} more not billed` : "", one.fileCorrections ? "" : bytes(one.runBytes || "0")),
+    ...(one.fileCorrections || []).map(corrected),
     step(`Files: ${grouped(one.runBytes || "0")} bytes at ${data.sign}${data.filePrice}`, "", money(one.files)),
   ];
   const bars = (one) => {
