@@ -12,6 +12,7 @@ from tests.integration.conftest import Clients, deploy_data_stack
 from tests.parity.differences import DIFFERENCES
 from tests.parity.dynamodb_engines import ServedDynamoDb, SimulatedDynamoDb, client_of
 from tests.parity.dynamodb_local import DynamoDbLocal, why_not
+from tests.parity.sqs_engines import ServedSqs, SimulatedSqs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
     from tests.integration.conftest import DataStack
     from tests.parity.dynamodb_engines import DynamoDb
+    from tests.parity.sqs_engines import Sqs
 
 # `make parity` sets it: then a missing engine is a failure.
 REQUIRED = os.environ.get("REQUIRE_DYNAMODB_LOCAL") == "1"
 DYNAMODB_ENGINES = ("simulation", "ministack", "dynamodb-local")
+ENGINES = {"db": DYNAMODB_ENGINES, "sqs": ("simulation", "ministack")}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,7 +75,14 @@ def dynamodb_local() -> Iterator[DynamoDBClient]:
         client.close()
 
 
-@pytest.fixture(params=DYNAMODB_ENGINES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run every case on every engine of what it asks for."""
+    for fixture, engines in ENGINES.items():
+        if fixture in metafunc.fixturenames:
+            metafunc.parametrize("engine", engines, indirect=True)
+
+
+@pytest.fixture
 def engine(request: pytest.FixtureRequest) -> str:
     """Which engine a case runs on."""
     return str(request.param)
@@ -86,5 +96,16 @@ def db(engine: str, request: pytest.FixtureRequest) -> Iterator[DynamoDb]:
         return
     name = {"ministack": "ministack_dynamodb", "dynamodb-local": "dynamodb_local"}[engine]
     served = ServedDynamoDb(request.getfixturevalue(name))
+    yield served
+    served.close()
+
+
+@pytest.fixture
+def sqs(engine: str, request: pytest.FixtureRequest) -> Iterator[Sqs]:
+    """An engine with one queue, empty, and its dead-letter queue."""
+    if engine == "simulation":
+        yield SimulatedSqs()
+        return
+    served = ServedSqs(request.getfixturevalue("ministack"))
     yield served
     served.close()

@@ -12,6 +12,15 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from tests.simulation.sqs_limits import (
+    INVALID,
+    LONGEST_VISIBILITY,
+    check_batch,
+    check_handle,
+    check_most,
+    refusal,
+    why_not_sent,
+)
 from tests.simulation.weather import DAY
 
 if TYPE_CHECKING:
@@ -24,7 +33,6 @@ if TYPE_CHECKING:
 
 RETENTION = 14 * DAY
 MOST_RECEIPTS = 20
-_LONGEST_VISIBILITY = 43_200
 _URL = "https://sqs.invalid/000000000000/"
 
 
@@ -59,6 +67,12 @@ class SimulatedQueue:
     def visible(self, now: float) -> int:
         """How many messages can be received now."""
         return sum(message.visible_at <= now for message in self.messages.values())
+
+    def delayed(self, now: float) -> int:
+        """How many could not be received yet."""
+        return sum(
+            message.receipts == 0 and message.visible_at > now for message in self.messages.values()
+        )
 
     def filled(self, now: float) -> bool:
         """Whether one can be."""
@@ -142,6 +156,7 @@ class SQS:
 
     def delete(self, queue: SimulatedQueue, handle: str) -> None:
         """Delete a message; one whose server was away comes back."""
+        check_handle(handle)
         identity = handle.split(":", maxsplit=1)[0]
         message = queue.messages.get(identity)
         if message is None:
@@ -225,11 +240,13 @@ class SQSClient:
 
         def effect() -> dict[str, dict[str, str]]:
             now = self._sqs.scheduler.now
-            visible = queue.visible(now)
+            visible, delayed = queue.visible(now), queue.delayed(now)
             counts = {
                 "ApproximateNumberOfMessages": str(visible),
-                "ApproximateNumberOfMessagesNotVisible": str(len(queue.messages) - visible),
-                "ApproximateNumberOfMessagesDelayed": "0",
+                "ApproximateNumberOfMessagesNotVisible": str(
+                    len(queue.messages) - visible - delayed
+                ),
+                "ApproximateNumberOfMessagesDelayed": str(delayed),
             }
             return {"Attributes": {name: counts[name] for name in AttributeNames}}
 
@@ -247,6 +264,7 @@ class SQSClient:
         queue = self._queue(QueueUrl)
 
         def effect() -> dict[str, list[dict[str, object]]]:
+            check_most(MaxNumberOfMessages)
             taken = self._sqs.receive(queue, MaxNumberOfMessages, VisibilityTimeout)
             if not taken:
                 return {}
@@ -283,6 +301,9 @@ class SQSClient:
         queue = self._queue(QueueUrl)
 
         def effect() -> dict[str, str]:
+            code = why_not_sent(MessageBody, MessageAttributes or {}, DelaySeconds)
+            if code is not None:
+                raise refusal(code)
             sent = self._sqs.send(queue.name, MessageBody, MessageAttributes or {}, DelaySeconds)
             return {"MessageId": sent}
 
@@ -295,6 +316,7 @@ class SQSClient:
         queue = self._queue(QueueUrl)
 
         def effect() -> dict[str, list[dict[str, object]]]:
+            check_batch(Entries)
             done: list[dict[str, object]] = []
             failed: list[dict[str, object]] = []
             for entry in Entries:
@@ -303,10 +325,15 @@ class SQSClient:
                         {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"}
                     )
                     continue
+                body, attributes = str(entry["MessageBody"]), _attributes(entry)
                 delay = entry.get("DelaySeconds", 0)
                 assert isinstance(delay, int)
-                self._sqs.send(queue.name, str(entry["MessageBody"]), _attributes(entry), delay)
-                done.append({"Id": entry["Id"]})
+                code = why_not_sent(body, attributes, delay)
+                if code is not None:
+                    failed.append({"Id": entry["Id"], "SenderFault": True, "Code": code})
+                    continue
+                sent = self._sqs.send(queue.name, body, attributes, delay)
+                done.append({"Id": entry["Id"], "MessageId": sent})
             return {"Successful": done} | ({"Failed": failed} if failed else {})
 
         bodies = " ".join(str(entry["MessageBody"]) for entry in Entries[:2])
@@ -321,15 +348,23 @@ class SQSClient:
         queue = self._queue(QueueUrl)
 
         def effect() -> dict[str, list[dict[str, object]]]:
+            check_batch(Entries)
+            done: list[dict[str, object]] = []
             failed: list[dict[str, object]] = []
             for entry in Entries:
                 if self._fails():
                     failed.append(
                         {"Id": entry["Id"], "SenderFault": False, "Code": "InternalError"}
                     )
-                else:
+                    continue
+                try:
                     self._sqs.delete(queue, entry["ReceiptHandle"])
-            return {"Failed": failed} if failed else {}
+                except ClientError as error:
+                    code = error.response["Error"]["Code"]
+                    failed.append({"Id": entry["Id"], "SenderFault": True, "Code": code})
+                    continue
+                done.append({"Id": entry["Id"]})
+            return {"Successful": done} | ({"Failed": failed} if failed else {})
 
         handles = " ".join(entry["ReceiptHandle"] for entry in Entries)
         return self._process.call("sqs", f"delete_message_batch {queue.name} {handles}", effect)
@@ -350,10 +385,10 @@ class SQSClient:
         queue = self._queue(QueueUrl)
 
         def effect() -> None:
-            if not 0 <= VisibilityTimeout <= _LONGEST_VISIBILITY:
-                raise _refusal("InvalidParameterValue")
+            if not 0 <= VisibilityTimeout <= LONGEST_VISIBILITY:
+                raise refusal(INVALID)
             if not self._sqs.set_visibility(queue, ReceiptHandle, VisibilityTimeout):
-                raise _refusal("AWS.SimpleQueueService.MessageNotInflight")
+                raise refusal("AWS.SimpleQueueService.MessageNotInflight")
 
         self._process.call(
             "sqs",
@@ -367,10 +402,6 @@ class SQSClient:
     def _fails(self) -> bool:
         chance = self._process.weather.throttled
         return chance > 0 and self._process.rng.random() < chance
-
-
-def _refusal(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": code}}, "ChangeMessageVisibility")
 
 
 def _attributes(entry: Mapping[str, object]) -> dict[str, dict[str, str]]:
