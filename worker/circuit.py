@@ -65,14 +65,20 @@ class Circuit:
         dependency: whose.
         probe: asks it; returns why it cannot be used, or None where it can.
         clock: the time.
+        opened: is told each time that it opens.
     """
 
     def __init__(
-        self, dependency: Dependency, probe: Callable[[], str | None], clock: Clock
+        self,
+        dependency: Dependency,
+        probe: Callable[[], str | None],
+        clock: Clock,
+        opened: Callable[[], None] = lambda: None,
     ) -> None:
         self.dependency = dependency
         self._probe = probe
         self._clock = clock
+        self._opened = opened
         self._failures = 0
         self._pause = _FIRST_PAUSE_SECONDS
         self._probe_at: float | None = None
@@ -136,6 +142,7 @@ class Circuit:
             dependency=self.dependency,
             reason=reason,
         )
+        self._opened()
 
 
 class Circuits:

@@ -14,8 +14,8 @@ from producers.billing_month import BillingMonth
 from worker.ledger.fact import storage_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import date, datetime
 
     from worker.ledger.store import Ledger
     from worker.tables.daily import DailyTable
@@ -46,6 +46,28 @@ class ExpectedFacts:
             keys = {storage_key(customer, str(month)): customer for customer in batch}
             existing = self._ledger.existing(keys)
             yield from (customer for key, customer in keys.items() if key not in existing)
+
+
+class MissingRows:
+    """Compares the daily rows with the customers.
+
+    Args:
+        customers: every customer's id.
+        daily: the rows.
+    """
+
+    def __init__(self, customers: Callable[[], Iterable[str]], daily: DailyTable) -> None:
+        self._customers = customers
+        self._daily = daily
+
+    def of(self, day: date) -> Iterator[str]:
+        """Each customer without a row of a day."""
+        customers = iter(self._customers())
+        while batch := list(itertools.islice(customers, _BATCH)):
+            # The key of a table takes no empty text, and a batch no key twice.
+            asked = dict.fromkeys(customer for customer in batch if customer)
+            measured = self._daily.measured(asked, day)
+            yield from (customer for customer in asked if customer not in measured)
 
 
 def month_to_watch(now: datetime) -> BillingMonth | None:

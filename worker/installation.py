@@ -25,7 +25,7 @@ from worker.consumer.pulse import Pulse
 from worker.consumer.queue_figures import QueueFigures
 from worker.consumer.scale_in import ScaleInProtection
 from worker.examination import Examination
-from worker.expected import ExpectedFacts
+from worker.expected import ExpectedFacts, MissingRows
 from worker.handlers.bill_month import BillMonthHandler
 from worker.handlers.file_processed import FileProcessedHandler
 from worker.handlers.settle_fact import SettleFactHandler
@@ -42,7 +42,7 @@ from worker.listing.address import BucketAddress
 from worker.listing.listing import S3Listing
 from worker.listing.pressure import Pressure
 from worker.listing.s3_pages import S3Pages
-from worker.metrics import Metrics
+from worker.metrics import Metric, Metrics
 from worker.month_rows import MonthRows
 from worker.names import TableNames
 from worker.prefixes import Prefixes
@@ -58,6 +58,7 @@ from worker.stripe_api.meter_events import StripeMeterEvents
 from worker.stripe_api.metered_prices import MeteredPrices
 from worker.stripe_api.subscriptions import StripeSubscriptions
 from worker.stripe_api.summaries import StripeSummaries
+from worker.stripe_api.turns import Turns
 from worker.sweep import Sweep
 from worker.tables.customers import table_customer_ids
 from worker.tables.daily import DailyTable
@@ -128,7 +129,10 @@ class Installation:
     def ledger(self) -> Ledger:
         """The billing facts."""
         return Ledger(
-            self.clients.dynamodb, self.tables.ledger, tokens=lambda: secrets.token_hex(8)
+            self.clients.dynamodb,
+            self.tables.ledger,
+            tokens=lambda: secrets.token_hex(8),
+            failed=lambda _: self.metrics.count({Metric.SEND_FAILURE: 1}),
         )
 
     @cached_property
@@ -163,7 +167,12 @@ class Installation:
     @cached_property
     def circuit(self) -> Circuit:
         """Stripe's: what needs it is not received while it cannot be used."""
-        return Circuit(Dependency.STRIPE, self.stripe.problem, self.clock)
+        return Circuit(
+            Dependency.STRIPE,
+            self.stripe.problem,
+            self.clock,
+            opened=lambda: self.metrics.count({Metric.SEND_FAILURE: 1}),
+        )
 
     @cached_property
     def dynamodb_circuit(self) -> Circuit:
@@ -203,6 +212,11 @@ class Installation:
         return StripeInvoices(self.stripe, self.metered_prices, grace)
 
     @cached_property
+    def turns(self) -> Turns:
+        """When meter events may be sent."""
+        return Turns(self.settings.stripe_share, self.clock)
+
+    @cached_property
     def settlement(self) -> Settlement:
         """Brings facts to Stripe."""
         return Settlement(
@@ -210,6 +224,7 @@ class Installation:
             events=StripeMeterEvents(self.stripe, self.circuit),
             examination=self.examination,
             invoices=self.invoices,
+            turns=self.turns,
             account=self.stripe.account,
             likely_account=self.stripe.likely_account,
             trip=self.circuit.trip,
@@ -303,6 +318,7 @@ class Installation:
                     daily=self.daily,
                     month_rows=self.month_rows,
                     clock=self.clock,
+                    recorded=lambda: self.metrics.gather(Metric.DAILY_ROWS),
                 ),
                 bill_month=BillMonthHandler(
                     settlement=self.settlement,
@@ -332,6 +348,8 @@ class Installation:
                         clock=self.clock,
                     ),
                     backlog=self.backlog,
+                    metrics=self.metrics,
+                    missing_rows=MissingRows(self.customer_ids, self.daily),
                     clock=self.clock,
                 ),
                 stripe_event=StripeEventHandler(

@@ -16,6 +16,7 @@ from producers.queues import Queue
 from worker.errors import BillingError
 from worker.expected import month_to_watch
 from worker.ledger.fact import FactKind
+from worker.ledger.item import OPEN
 from worker.ledger.rules import Settled, next_step
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ class Resolved:
         confirmed: of these, shown by the summaries now.
         missing: customers whose month should have a fact by now, and has none.
         reports: error reports put on their queue.
+        unbilled: of the facts that wait, those of the month that ended last and should be billed.
+        watches: whether that month is being watched; else ``missing`` and ``unbilled`` are 0.
+        oldest_due: since when the fact has been due that waits longest, UTC.
         problems: why Stripe could not be asked, where it could not.
     """
 
@@ -62,6 +66,9 @@ class Resolved:
     confirmed: int = 0
     missing: int = 0
     reports: int = 0
+    unbilled: int = 0
+    watches: bool = False
+    oldest_due: datetime | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -145,9 +152,11 @@ class Jobs:
             with self._tolerating(resolved):
                 resolved.reports = self.fetch_reports()
         until = self._clock.monotonic() + _LONGEST_CONFIRMING_SECONDS
+        month = month_to_watch(now)
         waits = self._ledger.waiting(due_by)
         while chunk := list(itertools.islice(waits, _CHUNK)):
             sent = [item for item in chunk if isinstance(next_step(item, now), Settled)]
+            _note_waits(resolved, chunk, month)
             resolved.unconfirmed += len(sent)
             resolved.enqueued += self.ask_again(
                 [item for item in chunk if not isinstance(next_step(item, now), Settled)]
@@ -157,8 +166,8 @@ class Jobs:
                 with self._tolerating(resolved):
                     resolved.confirmed += self._examination.confirm(sent).confirmed
                     asks = True
-        month = month_to_watch(now)
         if month is not None:
+            resolved.watches = True
             resolved.missing = self._missing(month)
         return resolved
 
@@ -215,3 +224,17 @@ class Jobs:
         refused = FanOutCount()
         count = self._fan_out.completions(self._sweep.unbilled(since, refused.refuse))
         return replace(count, refused=refused.refused, examples=refused.examples)
+
+
+def _note_waits(
+    resolved: Resolved, items: Sequence[LedgerItem], month: BillingMonth | None
+) -> None:
+    """Note how long open facts have been due, and which are the ended month's."""
+    for item in items:
+        if item.state not in OPEN:
+            continue
+        if item.fact.kind is FactKind.STORAGE and item.fact.subject == str(month):
+            resolved.unbilled += 1
+        due = item.next_attempt_at
+        if due is not None and (resolved.oldest_due is None or due < resolved.oldest_due):
+            resolved.oldest_due = due

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,7 +29,8 @@ class Metric(StrEnum):
     """
 
     SEND_FAILURE = "StripeMeterSendFailure"
-    """Sends that came to nothing: rejected, of unknown fate, left to a person, or refused later."""
+    """Sends that came to nothing: rejected, of unknown fate, left to a person, or refused later;
+    and each time that Stripe cannot be used at all, or refuses the key."""
     MESSAGES_WAITING = "MessagesWaiting"
     """Visible, in flight and delayed on all queues, every minute; lets the worker scale in."""
     DEAD_LETTERS = "DeadLetters"
@@ -57,6 +60,20 @@ class Metrics:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._gathered: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def gather(self, name: Metric) -> None:
+        """Add one to what the next :meth:`flush` writes: for what happens too often for a line."""
+        with self._lock:
+            self._gathered[name] += 1
+
+    def flush(self) -> None:
+        """Write what was gathered, if anything was."""
+        with self._lock:
+            gathered, self._gathered = self._gathered, Counter()
+        if gathered:
+            self.count(gathered)
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Write counts by name, together in one line and without dimensions."""
@@ -67,11 +84,16 @@ class Metrics:
                     {
                         "Namespace": NAMESPACE,
                         "Dimensions": [[]],
-                        "Metrics": [{"Name": name, "Unit": "Count"} for name in counts],
+                        "Metrics": [{"Name": name, "Unit": _unit(name)} for name in counts],
                     }
                 ],
             },
             **counts,
         }
+        # In one call: several threads write.
         sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")
         sys.stdout.flush()
+
+
+def _unit(name: str) -> str:
+    return "Seconds" if name == Metric.OLDEST_DUE else "Count"

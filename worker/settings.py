@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     stripe_secret_id: str = Field("siftbeam/stripe/api-key", min_length=1)
     stripe_api_key: SecretStr | None = None
     stripe_api_base: str = STRIPE_API_BASE
+    stripe_share: int = Field(50, ge=1, le=100)
     storage_event_name: str = Field("storage-usage", min_length=1, max_length=100)
     file_event_name: str = Field("file_processed", min_length=1, max_length=100)
     event_timestamp: Literal["month_end", "now"] = "month_end"

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from worker.ledger.store import Ledger
     from worker.stripe_api.invoices import Invoices
     from worker.stripe_api.meter_events import MeterEvents
+    from worker.stripe_api.turns import Turns
 
 _log = structlog.get_logger()
 # A longer wait is the ledger's: the message is deleted and `resolve` asks again.
@@ -78,6 +79,7 @@ class Settlement:
         events: sends them.
         examination: asks about facts that may not be sent again.
         invoices: tells whether usage would come too late.
+        turns: say when a call may be made.
         account: says whose key is in use.
         likely_account: says so as far as it is known without Stripe.
         trip: is told when Stripe cannot be asked.
@@ -95,6 +97,7 @@ class Settlement:
         events: MeterEvents,
         examination: Examination,
         invoices: Invoices,
+        turns: Turns,
         account: Callable[[], StripeAccount],
         likely_account: Callable[[], StripeAccount],
         trip: Callable[[str], None],
@@ -108,6 +111,7 @@ class Settlement:
         self._events = events
         self._examination = examination
         self._invoices = invoices
+        self._turns = turns
         self._account = account
         self._likely_account = likely_account
         self._trip = trip
@@ -192,7 +196,12 @@ class Settlement:
             )
         if decided is not None:
             return decided
-        # Judged again: what was asked of Stripe above may have taken any time.
+        with self._turns.of(item.fact) as had:
+            return self._attempt(item, account) if had else item
+
+    def _attempt(self, item: LedgerItem, account: StripeAccount) -> LedgerItem:
+        """Claim, call and record, if the rules still allow it."""
+        # Judged again: what was asked of Stripe, and the wait for a turn, may have taken any time.
         claimed_at, now = self._clock.monotonic(), self._clock.now()
         if not isinstance(next_step(item, now), Attempt):
             return item
@@ -200,6 +209,8 @@ class Settlement:
         held = self._ledger.claim(item, claimed(item, now, self._claim, account))
         structlog.contextvars.bind_contextvars(attempt=held.attempts)
         answer = self._call(held, claimed_at)
+        if isinstance(answer, TurnedAway) and answer.door is Door.THROTTLED:
+            self._turns.slow_down(livemode=account.livemode)
         return self._ledger.record(held, answered(held, answer, self._clock.now(), self._jitter()))
 
     def _before_call(self, item: LedgerItem, step: Step, now: datetime) -> LedgerItem | None:

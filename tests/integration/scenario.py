@@ -36,6 +36,7 @@ from worker.outcome import Retry
 from worker.settings import Settings
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import TIMEOUT_SECONDS, StripeConnection
+from worker.stripe_api.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -270,6 +271,8 @@ class Scenario:
             settings.stripe_api_base,
             http_client=lambda: CountedHttp(self.session, counted),
         )
+        # No test waits for Stripe's rate, and the clock that waiting would move is the test's.
+        made.__dict__["turns"] = Turns(100_000, self.clock)
         return made
 
     @property

@@ -17,10 +17,11 @@ from producers.outbox import Outbox
 from worker.aws import AwsClients
 from worker.installation import Installation
 from worker.ledger.store import Ledger
+from worker.metrics import Metrics
 from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Self
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -99,6 +100,11 @@ class SimulatedInstallation(Installation):
         return f"{self._process.rng.getrandbits(64):016x}"
 
     @cached_property
+    def metrics(self) -> Metrics:
+        """Writes none: a thousand runs would write a million lines."""
+        return SilentMetrics(self.clock)
+
+    @cached_property
     def ledger(self) -> Ledger:
         """The billing facts."""
         return Ledger(self.clients.dynamodb, self.tables.ledger, tokens=self.token)
@@ -129,6 +135,13 @@ class SimulatedInstallation(Installation):
         made._tokens = self.token  # noqa: SLF001
         made._jitter = self._process.rng.random  # noqa: SLF001
         return made
+
+
+class SilentMetrics(Metrics):
+    """Metrics that nobody reads."""
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        """Write nothing."""
 
 
 class NotedLine:

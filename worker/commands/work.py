@@ -39,7 +39,11 @@ def work(
     )
 
     _stop_at_signals(consumer)
-    if not consumer.run():
+    try:
+        finished = consumer.run()
+    finally:
+        installation.metrics.flush()
+    if not finished:
         raise typer.Exit(1)
 
 

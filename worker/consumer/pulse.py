@@ -68,6 +68,7 @@ class Pulse:
             self._complained = True
         now = self._clock.monotonic()
         if self._counted_at is None or now - self._counted_at >= _METRIC_SECONDS:
+            self._metrics.flush()
             if heartbeat.problem(heartbeat.written_at) is None:
                 self._metrics.count({Metric.WORKER_ALIVE: 1})
             self._counted_at = now

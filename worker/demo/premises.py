@@ -65,7 +65,7 @@ def open_premises(simulator: StripeSimulator, clock: Clock, **variables: str) ->
             **variables,
         }
         with _environment(names):
-            settings = Settings(log_format="console")
+            settings = Settings(log_format="console", stripe_share=100)
             yield Premises(OperatorInstallation(settings, connect(settings), clock), names)
 
 

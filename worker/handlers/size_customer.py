@@ -12,6 +12,8 @@ from worker.outcome import Done, Outcome
 from worker.usage import CustomerUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from producers.messages import SizeCustomer
     from worker.clock import Clock
     from worker.listing.listing import Listing
@@ -33,6 +35,7 @@ class SizeCustomerHandler:
         daily: the rows.
         month_rows: is told of a row that comes after its month was billed.
         clock: the time.
+        recorded: is told of each row that was written.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class SizeCustomerHandler:
         daily: DailyTable,
         month_rows: MonthRows,
         clock: Clock,
+        recorded: Callable[[], None] = lambda: None,
     ) -> None:
         self._listing = listing
         self._prefixes = prefixes
         self._daily = daily
         self._month_rows = month_rows
         self._clock = clock
+        self._recorded = recorded
 
     def handle(self, message: SizeCustomer) -> Outcome:
         """Measure and record; a row that left ``pending`` stays as it is.
@@ -72,6 +77,7 @@ class SizeCustomerHandler:
         measured_at = self._clock.now()
         if not self._daily.record(message.customer_id, message.date, usage, measured_at):
             return Done("a row that this measure may not replace stands, left as it is")
+        self._recorded()
         month = BillingMonth(message.date.year, message.date.month)
         if month.end <= measured_at:
             self._month_rows.note_late_rows(message.customer_id, month)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,19 @@ from producers.billing_month import BillingMonth
 from producers.messages import Job, Tick
 from producers.queues import Queue
 from worker.errors import Permanent
+from worker.metrics import Metric
 from worker.outcome import Done, Outcome, Retry
 
 if TYPE_CHECKING:
+    from datetime import date, datetime
+
     from producers.fan_out import FanOutCount
     from worker.clock import Clock
     from worker.consumer.backlog import Backlog
     from worker.consumer.received import ReceivedMessage
-    from worker.jobs import Jobs
+    from worker.expected import MissingRows
+    from worker.jobs import Jobs, Resolved
+    from worker.metrics import Metrics
     from worker.reconciliation.watch import Watch
 
 _log = structlog.get_logger()
@@ -27,6 +33,9 @@ SWEEP_BACK = timedelta(days=7)
 _CLOCKS_AGREE_WITHIN = timedelta(minutes=5)
 _LONGEST_WAIT = timedelta(hours=1)
 _FIRST_PAUSE_SECONDS = 5
+# The hour (UTC) whose `resolve` tick looks for customers without a row: sizing begins at 01:00.
+_ROWS_EXPECTED_AT = 3
+_EXAMPLES = 20
 _LONGEST_PAUSE_SECONDS = 300
 
 
@@ -41,13 +50,26 @@ class TickHandler:
         jobs: what the schedules ask for.
         watch: compares the last month with Stripe.
         backlog: tells whether daily sizing is still under way.
+        metrics: what the alarms read.
+        missing_rows: the customers without a row of a day.
         clock: the time.
     """
 
-    def __init__(self, *, jobs: Jobs, watch: Watch, backlog: Backlog, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        watch: Watch,
+        backlog: Backlog,
+        metrics: Metrics,
+        missing_rows: MissingRows,
+        clock: Clock,
+    ) -> None:
         self._jobs = jobs
         self._watch = watch
         self._backlog = backlog
+        self._metrics = metrics
+        self._missing_rows = missing_rows
         self._clock = clock
 
     def handle(self, message: Tick, received: ReceivedMessage) -> Outcome:
@@ -67,12 +89,39 @@ class TickHandler:
                 count = self._jobs.monthly(BillingMonth.ended_before(at))
             case Job.RESOLVE:
                 resolved = self._jobs.resolve(due_by=self._clock.now())
+                self._measure(resolved, at.astimezone(UTC))
                 return Done(f"resolve: {resolved.summary}")
             case Job.SWEEP:
                 count = self._jobs.sweep(at - SWEEP_BACK)
             case Job.RECONCILE:
                 return Done(f"reconcile: {self._watch.run(at)}")
         return _report(message.job, count)
+
+    def _measure(self, resolved: Resolved, at: datetime) -> None:
+        """Write what the alarms read of the hour's tick."""
+        due = resolved.oldest_due
+        waited = timedelta(0) if due is None else max(timedelta(0), self._clock.now() - due)
+        figures: dict[str, int] = {Metric.OLDEST_DUE: int(waited.total_seconds())}
+        if resolved.watches:
+            figures[Metric.MONTHS_UNBILLED] = resolved.missing + resolved.unbilled
+        if at.hour == _ROWS_EXPECTED_AT:
+            figures[Metric.DAILY_ROWS_MISSING] = self._count_missing_rows(at.date())
+        self._metrics.count(figures)
+
+    def _count_missing_rows(self, day: date) -> int:
+        customers = self._missing_rows.of(day)
+        examples = list(itertools.islice(customers, _EXAMPLES))
+        missing = len(examples) + sum(1 for _ in customers)
+        if missing:
+            _log.error(
+                "customers have no daily row; `enqueue daily` measures them today, and the dead "
+                "letters say what stood in the way",
+                action="daily_rows_missing",
+                day=day.isoformat(),
+                customers=missing,
+                examples=examples,
+            )
+        return missing
 
     def _sizing_goes_on(self, received: ReceivedMessage) -> bool:
         """Whether days are still being measured, or a tick before this one is still to run."""

@@ -12,7 +12,7 @@ from worker.errors import Temporary
 from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item, open_shard
 from worker.ledger.corrections import Corrected
 from worker.ledger.fact import cancellation_key, correction_key
-from worker.ledger.item import LedgerItem, State
+from worker.ledger.item import STUCK, LedgerItem, State
 from worker.tables.attributes import number, text
 from worker.tables.conditions import condition_failed
 
@@ -41,6 +41,7 @@ _DECISIONS = {
 }
 OPEN_INDEX = "open-nextAttemptAt-index"
 CUSTOMER_INDEX = "customerEvent-timestamp-index"
+_FAILED = STUCK | {State.UNKNOWN}
 
 
 class LostRace(Temporary):
@@ -55,12 +56,21 @@ class Ledger:
         table: the table's name.
         tokens: gives a new random token per claim, so that a claim whose answer was lost on the
             way back is known again as one's own.
+        failed: is told of each item that moves to where no send has succeeded, or may have not.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, *, tokens: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        dynamodb: DynamoDBClient,
+        table: str,
+        *,
+        tokens: Callable[[], str],
+        failed: Callable[[LedgerItem], None] = lambda _: None,
+    ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._tokens = tokens
+        self._failed = failed
 
     def find(self, key: str) -> LedgerItem | None:
         """The item of a fact, by a strongly consistent read; None where there is none."""
@@ -299,6 +309,8 @@ class Ledger:
             )
         except ClientError as error:
             return self._standing(error, seen.fact.key)
+        if wanted.state in _FAILED and wanted.state is not seen.state:
+            self._failed(wanted)
         return None
 
     def _standing(self, error: ClientError, key: str) -> ReadAttributes:

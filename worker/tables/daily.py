@@ -17,7 +17,7 @@ from worker.tables.conditions import condition_failed
 from worker.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
@@ -173,6 +173,26 @@ class DailyTable:
                 if customer != last:
                     last = customer
                     yield customer
+
+    def measured(self, customer_ids: Iterable[str], day: date) -> set[str]:
+        """Which of at most a hundred customers have a row of a day; eventually consistent."""
+        keys = [
+            {"customerId": text(customer), "date": text(day.isoformat())}
+            for customer in customer_ids
+        ]
+        found: set[str] = set()
+        while keys:
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={self._table: {"Keys": keys, "ProjectionExpression": "customerId"}}
+            )
+            found.update(row["customerId"]["S"] for row in answer["Responses"][self._table])
+            unread = answer.get("UnprocessedKeys", {}).get(self._table)
+            left = [] if unread is None else unread["Keys"]
+            keys = [
+                {"customerId": text(key["customerId"]["S"]), "date": text(key["date"]["S"])}
+                for key in left
+            ]
+        return found
 
     def mark(self, customer_id: str, day: date, mark: Mark) -> bool:
         """Let a row follow the ledger; returns False where it followed as far already."""
