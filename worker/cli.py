@@ -15,6 +15,7 @@ from infra.errors import InfraError
 from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local
 from worker.commands.adjust import adjust
+from worker.commands.control import exclude, include, pause, resume
 from worker.commands.demo import demo
 from worker.commands.doctor import doctor
 from worker.commands.health import health
@@ -52,6 +53,10 @@ app.command("doctor")(doctor)
 app.command("resolve")(resolve)
 app.command("resend")(resend)
 app.command("adjust")(adjust)
+app.command("pause")(pause)
+app.command("resume")(resume)
+app.command("exclude")(exclude)
+app.command("include")(include)
 app.command("provision")(provision)
 
 

@@ -81,6 +81,10 @@ LEDGER_STAMPED = "#timestamp BETWEEN :first AND :last"
 # The facts of one customer and kind, by the minute they are stamped in.
 LEDGER_OF_CUSTOMER = "customerEvent = :customerEvent AND #timestamp BETWEEN :first AND :last"
 
+# One attribute of the controls' item for each decision.
+CONTROL_PUT = "SET #control = :control"
+CONTROL_END = "REMOVE #control"
+
 # --- Daily usage ------------------------------------------------------------------------------
 
 # Sizing never touches a row that left `pending`.

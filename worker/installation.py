@@ -24,6 +24,7 @@ from worker.consumer.dispatch import Dispatch, Handlers
 from worker.consumer.pulse import Pulse
 from worker.consumer.queue_figures import QueueFigures
 from worker.consumer.scale_in import ScaleInProtection
+from worker.controls import ControlTable
 from worker.examination import Examination
 from worker.expected import ExpectedFacts, MissingRows
 from worker.handlers.bill_month import BillMonthHandler
@@ -136,6 +137,11 @@ class Installation:
         )
 
     @cached_property
+    def controls(self) -> ControlTable:
+        """What an operator has paused or excluded."""
+        return ControlTable(self.clients.dynamodb, self.tables.ledger, self.clock)
+
+    @cached_property
     def cursors(self) -> Cursors:
         """How far Stripe's events have been read."""
         return Cursors(self.clients.dynamodb, self.tables.ledger)
@@ -231,6 +237,7 @@ class Installation:
             clock=self.clock,
             claim=timedelta(seconds=self.settings.claim_seconds),
             policy=SendPolicy(self.settings.send, self.settings.bill_from),
+            controls=self.controls.current,
             tokens=lambda: secrets.token_hex(8),
             jitter=random.random,
         )

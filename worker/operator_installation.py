@@ -59,6 +59,7 @@ class OperatorInstallation(Installation):
             monthly=self.monthly,
             ledger=self.ledger,
             policy=SendPolicy(self.settings.send, self.settings.bill_from),
+            controls=self.controls.current,
             stamp=self.settings.event_timestamp,
             prices=self.prices,
             clock=self.clock,

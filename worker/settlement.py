@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.clock import Clock
+    from worker.controls import Controls
     from worker.examination import Examination
     from worker.ledger.fact import Fact, StripeAccount
     from worker.ledger.store import Ledger
@@ -86,6 +87,7 @@ class Settlement:
         clock: the time.
         claim: how long a claim holds.
         policy: what is sent at all.
+        controls: what an operator has paused or excluded.
         tokens: a new random token per call, for fresh idempotency keys.
         jitter: a random number from 0 to 1 per back-off.
     """
@@ -104,6 +106,7 @@ class Settlement:
         clock: Clock,
         claim: timedelta,
         policy: SendPolicy,
+        controls: Callable[[], Controls],
         tokens: Callable[[], str],
         jitter: Callable[[], float],
     ) -> None:
@@ -118,6 +121,7 @@ class Settlement:
         self._clock = clock
         self._claim = claim
         self._policy = policy
+        self._controls = controls
         self._tokens = tokens
         self._jitter = jitter
 
@@ -140,7 +144,8 @@ class Settlement:
     def freeze(self, fact: Fact) -> LedgerItem:
         """Write a new fact, or find the one that was frozen before.
 
-        In shadow, or before the instant from which is billed, it is written as skipped.
+        In shadow, before the instant from which is billed, and for an excluded customer, it is
+        written as skipped.
 
         Raises:
             LeaseLost: the message in hand is another worker's by now.
@@ -163,7 +168,8 @@ class Settlement:
 
     def _new(self, fact: Fact) -> LedgerItem:
         """What a fact begins as, as far as anything is to be sent at all."""
-        now, reason = self._clock.now(), self._policy.skips(fact.stamped_at)
+        now = self._clock.now()
+        reason = self._policy.skips(fact.stamped_at) or self._controls().skips(fact.customer_id)
         return first_item(fact, now) if reason is None else skipped_item(fact, reason, now)
 
     def settle(self, item: LedgerItem) -> LedgerItem:
@@ -217,7 +223,8 @@ class Settlement:
         """What is known against a call: the item as that leaves it; None to make the call."""
         if isinstance(step, Overdue):
             return self._examination.decide(item)
-        if self._policy.mode == "shadow":
+        paused = self._controls().pause_of(item.fact.customer_id)
+        if self._policy.mode == "shadow" or paused is not None:
             return self._ledger.decide(item, postponed(item, now))
         if item.attempts:
             return None

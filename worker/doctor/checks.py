@@ -14,6 +14,7 @@ from worker.doctor.meters import look_at_meter
 from worker.doctor.queues import queue_checks
 from worker.doctor.schedules import Schedules
 from worker.doctor.secret import look_at_secret, look_at_stripe
+from worker.doctor.sending import look_at_sending
 from worker.doctor.tables import table_checks
 
 if TYPE_CHECKING:
@@ -45,5 +46,6 @@ def every_check(installation: Installation, events: EventBridgeClient) -> tuple[
             partial(look_at_meter, stripe, storage, "SIFTBEAM_STORAGE_EVENT_NAME"),
         ),
         Check(f"meter {file}", partial(look_at_meter, stripe, file, "SIFTBEAM_FILE_EVENT_NAME")),
+        Check("sending", partial(look_at_sending, settings, installation.controls)),
         Check("late rows", late.look),
     )

@@ -12,11 +12,12 @@ from worker.statement.statement import Runs, Statement, is_troubled
 from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from producers.billing_month import BillingMonth
     from worker.clock import Clock
+    from worker.controls import Controls
     from worker.ledger.item import LedgerItem, State
     from worker.ledger.store import Ledger
     from worker.price import PriceList
@@ -38,6 +39,7 @@ class StatementReader:
         monthly: the notes on what came of it.
         ledger: what is frozen already, and the processing runs.
         policy: what is sent at all.
+        controls: which customers are never billed.
         stamp: as billing stamps a month: ``month_end`` or ``now``.
         prices: what usage costs.
         clock: tells which days have passed.
@@ -50,6 +52,7 @@ class StatementReader:
         monthly: MonthlyTable,
         ledger: Ledger,
         policy: SendPolicy,
+        controls: Callable[[], Controls],
         stamp: Literal["month_end", "now"],
         prices: PriceList,
         clock: Clock,
@@ -58,6 +61,7 @@ class StatementReader:
         self._monthly = monthly
         self._ledger = ledger
         self._policy = policy
+        self._controls = controls
         self._stamp_at = stamp
         self._prices = prices
         self._clock = clock
@@ -114,9 +118,13 @@ class StatementReader:
             corrections=() if item is None else self._ledger.corrected(item).parts[1:],
             runs=self._runs(customer_id, month, runs_listed),
             notes=None if standing is None else standing.notes,
-            skipped=self._policy.skips(self._stamp(month)) if item is None else None,
+            skipped=self._skipped(customer_id, month) if item is None else None,
             problem=_too_large(figures) if item is None else None,
         )
+
+    def _skipped(self, customer_id: str, month: BillingMonth) -> str | None:
+        """Why the month would not be billed; None where it would."""
+        return self._policy.skips(self._stamp(month)) or self._controls().skips(customer_id)
 
     def _stamp(self, month: BillingMonth) -> datetime:
         return month.closing_stamp if self._stamp_at == "month_end" else self._clock.now()

@@ -1,0 +1,78 @@
+"""``pause``, ``resume``, ``exclude`` and ``include``: what is sent, and who is billed at all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from worker.commands.opening import open_installation
+from worker.commands.options import read_customer
+from worker.commands.printing import AsJson, console, print_json
+from worker.controls import Control, Controls, Kind
+
+Customer = Annotated[str | None, typer.Option(help="Only this customer. Default: everybody.")]
+One = Annotated[str, typer.Argument(help="The customer, cus_….")]
+By = Annotated[str, typer.Option(help="Who decided: a name or an address.")]
+Why = Annotated[str, typer.Option(help="The reason.")]
+
+
+def pause(
+    *, customer: Customer = None, by: By = "", why: Why = "", as_json: AsJson = False
+) -> None:
+    """Stop sending to Stripe within half a minute; facts are recorded all the same."""
+    _put(Kind.PAUSE, read_customer(customer), by, why, as_json=as_json)
+
+
+def resume(*, customer: Customer = None, as_json: AsJson = False) -> None:
+    """Send again. What waited goes with the next hourly tick, or now by `resolve --all`."""
+    _end(Kind.PAUSE, read_customer(customer), as_json=as_json)
+
+
+def exclude(
+    customer: One,
+    why: Annotated[str, typer.Option(help="The reason: internal, free, …")],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Bill nothing new to a customer: facts are recorded as skipped, with the reason."""
+    _put(Kind.EXCLUDE, read_customer(customer), by, why, as_json=as_json)
+
+
+def include(customer: One, as_json: AsJson = False) -> None:
+    """Bill a customer's new facts again. What was skipped stays skipped."""
+    _end(Kind.EXCLUDE, read_customer(customer), as_json=as_json)
+
+
+def _put(kind: Kind, customer: str | None, by: str, why: str, *, as_json: bool) -> None:
+    installation = open_installation()
+    now = installation.clock.now()
+    control = Control(" ".join(by.split()), " ".join(why.split()), now)
+    installation.controls.put(kind, customer, control)
+    _show(installation.controls.read(), as_json=as_json)
+
+
+def _end(kind: Kind, customer: str | None, *, as_json: bool) -> None:
+    installation = open_installation()
+    installation.controls.end(kind, customer)
+    _show(installation.controls.read(), as_json=as_json)
+
+
+def _show(controls: Controls, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "paused": None if controls.everybody is None else str(controls.everybody),
+                "pausedCustomers": {who: str(one) for who, one in controls.paused.items()},
+                "excluded": {who: str(one) for who, one in controls.excluded.items()},
+            }
+        )
+        return
+    if controls.everybody is not None:
+        console.print(f"paused for everybody {controls.everybody}")
+    for who, one in sorted(controls.paused.items()):
+        console.print(f"paused for {who} {one}")
+    for who, one in sorted(controls.excluded.items()):
+        console.print(f"{who} is excluded {one}")
+    if controls == Controls():
+        console.print("nothing is paused and nobody is excluded")
