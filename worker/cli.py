@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.errors import InfraError
 from producers.outbox import EnqueueFailed
-from worker.commands import dlq, enqueue, local
+from worker.commands import dlq, enqueue, local, stripe
 from worker.commands.adjust import adjust
 from worker.commands.control import exclude, include, pause, resume
 from worker.commands.demo import demo
@@ -49,6 +49,7 @@ app.add_typer(dlq.app, name="dlq")
 app.command("preview")(preview)
 app.command("reconcile")(reconcile)
 app.command("report")(report)
+app.add_typer(stripe.app, name="stripe")
 app.command("doctor")(doctor)
 app.command("resolve")(resolve)
 app.command("resend")(resend)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from worker.doctor.check import NotChecked, failed, ok
 from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.connection import StripeUnavailable
-from worker.stripe_api.meter_events import CUSTOMER_KEY, VALUE_KEY
 from worker.stripe_api.meters import stripe_meters
+from worker.stripe_setup.catalogue import meter_differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from worker.doctor.check import Verdict
     from worker.stripe_api.connection import StripeConnection
     from worker.stripe_api.meters import Meter
-
-_FORMULA = "sum"
 
 
 def look_at_meter(stripe: StripeConnection, event_name: str, setting: str) -> Iterator[Verdict]:
@@ -66,16 +64,5 @@ def judge(meters: Sequence[Meter], event_name: str, setting: str) -> Iterator[Ve
 
 
 def _faults(meter: Meter) -> Iterator[Verdict]:
-    for what, found, wanted in (
-        ("aggregates by", meter.formula, _FORMULA),
-        ("finds the customer under", meter.customer_key, CUSTOMER_KEY),
-        ("finds the value under", meter.value_key, VALUE_KEY),
-        ("takes one event as the whole of each", meter.window, None),
-    ):
-        if found != wanted:
-            yield failed(
-                f"meter {meter.id} {what} {found!r}"
-                + ("" if wanted is None else f" and has to be {wanted!r}"),
-                "a meter cannot be changed: archive it in Stripe (Billing, Meters), create it anew "
-                "(`siftbeam-billing stripe setup`) and move the subscriptions to its price",
-            )
+    for difference in meter_differences(meter):
+        yield failed(f"meter {meter.id}: {difference.what}", difference.why)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import stripe
 
 from worker.stripe_api.connection import StripeUnavailable, describe
+from worker.stripe_api.creating import creating
+from worker.stripe_api.meter_events import CUSTOMER_KEY, VALUE_KEY
 
 if TYPE_CHECKING:
     from worker.stripe_api.connection import StripeConnection
@@ -63,3 +65,23 @@ def stripe_meters(connection: StripeConnection) -> tuple[Meter, ...]:
         )
     except stripe.StripeError as error:
         raise StripeUnavailable(f"Stripe's meters: {describe(error)}") from None
+
+
+def create_meter(connection: StripeConnection, event_name: str, display_name: str) -> str:
+    """A new meter that sums what we send; returns its id.
+
+    Raises:
+        NotCreated: Stripe refused, or did not answer.
+    """
+    client = connection.keyed_client().client
+    with creating(f"meter {event_name}"):
+        return client.v1.billing.meters.create(
+            {
+                "display_name": display_name,
+                "event_name": event_name,
+                "default_aggregation": {"formula": "sum"},
+                "customer_mapping": {"type": "by_id", "event_payload_key": CUSTOMER_KEY},
+                "value_settings": {"event_payload_key": VALUE_KEY},
+            },
+            {"max_network_retries": _RETRIES},
+        ).id

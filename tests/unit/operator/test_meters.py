@@ -26,9 +26,9 @@ def test_an_active_meter_that_sums_is_well() -> None:
 @pytest.mark.parametrize(
     ("meter", "says"),
     [
-        (replace(GOOD, formula="count"), "aggregates by 'count' and has to be 'sum'"),
-        (replace(GOOD, customer_key="who"), "finds the customer under 'who'"),
-        (replace(GOOD, value_key="bytes"), "finds the value under 'bytes'"),
+        (replace(GOOD, formula="count"), "aggregates by 'count', and has to be 'sum'"),
+        (replace(GOOD, customer_key="who"), "finds the customer under 'who', and has to be"),
+        (replace(GOOD, value_key="bytes"), "finds the value under 'bytes', and has to be"),
         (replace(GOOD, window="day"), "takes one event as the whole of each 'day'"),
         (replace(GOOD, active=False), "archived (mtr_1)"),
         (replace(GOOD, event_name="other"), "no meter with the event name storage-usage"),

@@ -1,0 +1,1 @@
+"""Setting Stripe up: the two meters, their products and prices."""
