@@ -29,6 +29,7 @@ from worker.commands.resolve import resolve
 from worker.commands.work import work
 from worker.consumer.consumer import SideThreadDied
 from worker.errors import BillingError
+from worker.redaction import redacted
 from worker.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -77,5 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end(message: str, code: int) -> None:
-    errors.print(f"siftbeam-billing: {message}", style="red", soft_wrap=True, markup=False)
+    errors.print(
+        redacted(f"siftbeam-billing: {message}"), style="red", soft_wrap=True, markup=False
+    )
     sys.exit(code)

@@ -24,6 +24,7 @@ from worker.consumer.backoff import MOST_RECEIPTS, MOST_RECEIPTS_OF_A_DEFECT
 from worker.errors import Permanent, Temporary
 from worker.lease import LeaseLost
 from worker.outcome import DeadLetter, Done, Outcome, Retry
+from worker.redaction import redacted
 from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.connection import StripeUnavailable
 
@@ -131,12 +132,12 @@ class Dispatch:
         except (StripeUnavailable, KeyUnavailable) as error:
             # An outage costs no attempts: what needs Stripe is not received until it is back.
             self._circuit.trip(str(error))
-            return Retry(f"{type(error).__name__}: {error}", limited=False)
+            return Retry(_said(error), limited=False)
         except Permanent as error:
             return DeadLetter(str(error), type(error).__name__)
         except (Temporary, EnqueueFailed, ClientError, BotoCoreError) as error:
             outcome = Retry(
-                f"{type(error).__name__}: {error}",
+                _said(error),
                 # As with Stripe: the queue is not received from while what it needs is down.
                 limited=self._gate.lets_through(received.queue),
             )
@@ -144,7 +145,7 @@ class Dispatch:
             _log.exception(
                 "a handler failed", action="handler_failed", message_id=received.message_id
             )
-            outcome = Retry(f"{type(error).__name__}: {error}")
+            outcome = Retry(_said(error))
             most = MOST_RECEIPTS_OF_A_DEFECT
         return _limit(outcome, received.receive_count, most)
 
@@ -178,6 +179,11 @@ class Dispatch:
                 return self._handlers.stripe_event.handle(message)
             case SettleFact():
                 return self._handlers.settle_fact.handle(message)
+
+
+def _said(error: Exception) -> str:
+    """What an error says, fit for a log and a dead letter."""
+    return redacted(f"{type(error).__name__}: {error}")
 
 
 def _limit(outcome: Outcome, receive_count: int, most: int) -> Outcome:
