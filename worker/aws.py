@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING
 
 import boto3
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 LONG_POLL_SECONDS = 20
 _SIDE_THREADS = 16
+USER_AGENT = f"siftbeam-billing/{metadata.version('siftbeam-billing')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ def client_config(settings: Settings, *, read_timeout: int = 10, attempts: int =
         max_pool_connections=settings.concurrency * len(Queue) + _SIDE_THREADS,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
+        # Shorter than botocore's own, which is put together anew for every call.
+        user_agent=USER_AGENT,
+        # The stubs check the same before a call is ever made, and the service checks it again.
+        parameter_validation=False,
         s3={"addressing_style": "path" if custom else "virtual"},
     )
 

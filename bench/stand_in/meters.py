@@ -33,7 +33,7 @@ class Meters:
                 "created": 1_790_000_000,
                 "event_name": fields["event_name"],
                 "identifier": identifier,
-                "livemode": False,
+                "livemode": True,
                 "payload": {
                     "value": fields["payload[value]"],
                     "stripe_customer_id": fields["payload[stripe_customer_id]"],

@@ -57,7 +57,7 @@ class StandIn:
             "NO_PROXY": HOST,
             "no_proxy": HOST,
             "SIFTBEAM_STRIPE_API_BASE": self.url,
-            "SIFTBEAM_STRIPE_API_KEY": "sk_test_bench",
+            "SIFTBEAM_STRIPE_API_KEY": "sk_live_bench",
         }
 
     def reset(self) -> None:

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 import boto3
-import requests
-import stripe
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -36,6 +34,7 @@ from worker.outcome import Retry
 from worker.settings import Settings
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import TIMEOUT_SECONDS, StripeConnection
+from worker.stripe_api.transport import KeptConnections
 from worker.stripe_api.turns import Turns
 
 if TYPE_CHECKING:
@@ -126,14 +125,14 @@ class Calls:
         self.at, self.after = at, after
 
 
-class CountedHttp(stripe.RequestsClient):
-    """The library's own transport, every request counted."""
+class CountedHttp(KeptConnections):
+    """The product's transport, every request counted."""
 
-    def __init__(self, session: requests.Session, calls: Calls) -> None:
-        super().__init__(timeout=TIMEOUT_SECONDS, session=session)
+    def __init__(self, base: str, calls: Calls) -> None:
+        super().__init__(base, timeout=TIMEOUT_SECONDS)
         self._calls = calls
 
-    def request(  # type: ignore[override]  # the library's own two signatures disagree
+    def request(  # type: ignore[override]  # the library says str, and takes and gives bytes
         self,
         method: str,
         url: str,
@@ -217,8 +216,6 @@ class Scenario:
         self.stripe_url = stripe_url
         self.wall = wall
         self.clock = WorkerClock(wall)
-        self.session = requests.Session()
-        self.session.trust_env = False
         self.crash_clients: AwsClients | None = None
         self._worker: OperatorInstallation | None = None
         self._processes: list[Process] = []
@@ -226,7 +223,6 @@ class Scenario:
     def close(self) -> None:
         for process in self._processes:
             process.close()
-        self.session.close()
 
     # --- Workers ------------------------------------------------------------------------------
 
@@ -269,7 +265,7 @@ class Scenario:
         made.__dict__["stripe"] = StripeConnection(
             ApiKey(made.clients.secrets, settings.stripe_secret_id, settings.stripe_api_key),
             settings.stripe_api_base,
-            http_client=lambda: CountedHttp(self.session, counted),
+            http_client=lambda: CountedHttp(settings.stripe_api_base, counted),
         )
         # No test waits for Stripe's rate, and the clock that waiting would move is the test's.
         made.__dict__["turns"] = Turns(100_000, self.clock)

@@ -12,6 +12,7 @@ from worker.errors import Temporary
 from worker.ledger.fact import StripeAccount
 from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.secret_text import safe_text
+from worker.stripe_api.transport import KeptConnections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +55,7 @@ class StripeConnection:
     Args:
         api_key: where the key comes from.
         api_base: Stripe's address, or a double's.
-        http_client: makes the transport; by default ``requests`` with our timeout.
+        http_client: makes the transport; by default one that keeps connections, with our timeout.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class StripeConnection:
     ) -> None:
         self._api_key = api_key
         self._api_base = api_base
-        self._http_client = http_client or (lambda: stripe.RequestsClient(timeout=TIMEOUT_SECONDS))
+        self._http_client = http_client or (
+            lambda: KeptConnections(api_base, timeout=TIMEOUT_SECONDS)
+        )
         self._keyed: KeyedClient | None = None
         self._lock = threading.Lock()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import requests
 import stripe
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
@@ -143,8 +142,6 @@ def read_answer(error: stripe.StripeError) -> Answer:
 def _unanswered(error: stripe.StripeError, reason: str) -> Answer:
     """A call without an answer: not sent at all only where no connection came about."""
     cause = error.__cause__
-    if isinstance(cause, requests.exceptions.ConnectionError) and cause.args:
-        reached = getattr(cause.args[0], "reason", cause.args[0])
-        if isinstance(reached, (NewConnectionError, ConnectTimeoutError, NameResolutionError)):
-            return TurnedAway(Door.NOT_SENT, reason)
+    if isinstance(cause, (NewConnectionError, ConnectTimeoutError, NameResolutionError)):
+        return TurnedAway(Door.NOT_SENT, reason)
     return Unclear(reason)

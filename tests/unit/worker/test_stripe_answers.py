@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
-import stripe
 from pydantic import SecretStr
 
 from infra.stripe_simulator import (
@@ -34,6 +32,7 @@ from worker.ledger.fact import Fact, FactKind, StripeAccount
 from worker.ledger.item import LedgerItem, State
 from worker.stripe_api.connection import StripeConnection, StripeUnavailable
 from worker.stripe_api.meter_events import StripeMeterEvents
+from worker.stripe_api.transport import KeptConnections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,16 +62,18 @@ class Line:
     """A connection to a simulator."""
 
     def __init__(self, url: str, key: str = DEFAULT_KEY) -> None:
-        self.session = requests.Session()
-        self.session.trust_env = False
+        self.http = KeptConnections(url, timeout=0.5)
         self.key = FixedKey(key)
         self.connection = StripeConnection(
             self.key,  # type: ignore[arg-type]  # has what the connection asks of a key
             url,
-            http_client=lambda: stripe.RequestsClient(timeout=0.5, session=self.session),
+            http_client=lambda: self.http,
         )
         self.circuit = Circuit(Dependency.STRIPE, self.connection.problem, SystemClock())
         self.events = StripeMeterEvents(self.connection, self.circuit)
+
+    def close(self) -> None:
+        self.http.close()
 
     def send(self) -> Answer:
         """Send as the settlement does: after the account was asked for."""
@@ -120,7 +121,7 @@ def line(simulator: StripeSimulator) -> Iterator[Line]:
     with serve(simulator) as served:
         made = Line(served.url)
         yield made
-        made.session.close()
+        made.close()
 
 
 def test_an_accepted_event_and_its_duplicate(line: Line, simulator: StripeSimulator) -> None:
@@ -186,7 +187,7 @@ def test_a_call_that_reached_nobody_was_not_sent(simulator: StripeSimulator) -> 
 
     answer = nobody.send()
 
-    nobody.session.close()
+    nobody.close()
     assert isinstance(answer, TurnedAway)
     assert answer.door is Door.NOT_SENT
 
@@ -198,7 +199,7 @@ def test_no_answer_shows_the_key(simulator: StripeSimulator, key: str) -> None:
         with pytest.raises(StripeUnavailable) as unavailable:
             line.connection.account()
         answer = line.send()
-        line.session.close()
+        line.close()
 
     assert isinstance(answer, (TurnedAway, Unclear))
     for shown in (answer.reason, str(unavailable.value), repr(line.connection.keyed_client())):
@@ -215,7 +216,7 @@ def test_a_restricted_key_that_may_not_ask_has_no_account(simulator: StripeSimul
         line = Line(served.url, "rk_test_limited")
         account = line.connection.account()
         answer = line.send()
-        line.session.close()
+        line.close()
 
     assert account == StripeAccount(None, livemode=False)
     assert answer == Accepted()
@@ -229,7 +230,7 @@ def test_a_key_that_changed_since_the_account_was_asked_for_sends_nothing(
         line.connection.account()
         line.key.key = SecretStr("sk_test_rotated")
         answer = line.events.send(item(), "token")
-        line.session.close()
+        line.close()
 
     assert isinstance(answer, TurnedAway)
     assert answer.door is Door.NOT_SENT
