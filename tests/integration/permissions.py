@@ -1,0 +1,170 @@
+"""The permissions that calls need, and those that a policy grants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from tests.unit.infra.templates import Resource, read_template
+from worker.aws import AwsClients
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.integration.conftest import DataStack
+
+# Where the action is not named as the operation is. The batches have no actions of their own:
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+_ACTIONS = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:HeadBucket": "s3:ListBucket",
+    "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+}
+# Where the SDK names a service otherwise than IAM does.
+_SERVICES = {"secrets-manager": "secretsmanager", "eventbridge": "events"}
+_PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "region", "AWS::AccountId": "account"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Need:
+    """An action on a resource, as IAM judges it; ``prefix`` is the listing's, where it is one."""
+
+    action: str
+    resource: str
+    prefix: str = ""
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Clients that write down what each of their calls needs, presigned ones too."""
+
+    stack: DataStack
+    needs: set[Need] = field(default_factory=set)
+
+    def clients(self) -> AwsClients:
+        session = self.session()
+        url = self.stack.aws.url
+        return AwsClients(
+            s3=session.client("s3", endpoint_url=url),
+            sqs=session.client("sqs", endpoint_url=url),
+            dynamodb=session.client("dynamodb", endpoint_url=url),
+            secrets=session.client("secretsmanager", endpoint_url=url),
+        )
+
+    def session(self) -> boto3.Session:
+        environment = self.stack.aws.environment()
+        session = boto3.Session(
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=environment["AWS_REGION"],
+        )
+        # Emitted for every call before it is built, and for every presigned one.
+        session.events.register("provide-client-params", self._note)
+        return session
+
+    def _note(self, params: Mapping[str, Any], event_name: str, **_: object) -> None:
+        service, operation = event_name.split(".")[1:]
+        service = _SERVICES.get(service, service)
+        named = f"{service}:{operation}"
+        action = _ACTIONS.get(named, named)
+        self.needs |= {Need(action, *resource) for resource in _resources(service, params)}
+
+
+def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The ARN's last part of each resource that a call names, as in the policies."""
+    match service:
+        case "sqs":
+            name = params.get("QueueName") or str(params.get("QueueUrl", "*")).rsplit("/", 1)[-1]
+            yield (f"sqs:{name}",)
+        case "dynamodb":
+            for table in params.get("RequestItems", {}) or [params["TableName"]]:
+                index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
+                yield (f"dynamodb:table/{table}{index}",)
+        case "s3":
+            yield (f"s3:{params['Bucket']}", str(params.get("Prefix", "")))
+        case "secretsmanager":
+            yield (f"secretsmanager:secret:{params['SecretId']}-AbCdEf",)
+        case _:
+            yield (f"{service}:{params.get('Name') or params.get('Rule') or '*'}",)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One action of one statement, on any of its resources."""
+
+    statement: str
+    action: str
+    resources: tuple[str, ...]
+    prefixes: tuple[str, ...]
+
+    def covers(self, need: Need) -> bool:
+        return (
+            need.action == self.action
+            and any(fnmatchcase(need.resource, resource) for resource in self.resources)
+            and (
+                not self.prefixes
+                or any(fnmatchcase(need.prefix, prefix) for prefix in self.prefixes)
+            )
+        )
+
+
+def grants(logical: str, parameters: Mapping[str, str]) -> list[Grant]:
+    """What a role or a managed policy of the compute template grants.
+
+    Args:
+        logical: its name in the template.
+        parameters: the template's, where they are not the default.
+    """
+    template = read_template("compute")
+    values = (
+        {name: str(each.get("Default", "")) for name, each in template["Parameters"].items()}
+        | _PSEUDO
+        | dict(parameters)
+    )
+    properties = template["Resources"][logical]["Properties"]
+    documents = [each["PolicyDocument"] for each in properties.get("Policies", [])]
+    documents += [properties["PolicyDocument"]] if "PolicyDocument" in properties else []
+    found = []
+    for statement in (each for document in documents for each in document["Statement"]):
+        assert statement["Effect"] == "Allow"
+        condition: Resource = statement.get("Condition", {})
+        assert set(condition) <= {"StringLike"}
+        prefixes = condition.get("StringLike", {}).get("s3:prefix", [])
+        for action in _several(statement["Action"]):
+            assert "*" not in action, f"{statement['Sid']} grants {action}"
+            found.append(
+                Grant(
+                    statement["Sid"],
+                    action,
+                    tuple(_last_part(each, values) for each in _several(statement["Resource"])),
+                    tuple(_filled(each, values) for each in prefixes),
+                )
+            )
+    return found
+
+
+def _several(value: Any) -> list[Any]:  # noqa: ANN401 - a template's one or many
+    return value if isinstance(value, list) else [value]
+
+
+def _filled(value: Resource | str, values: Mapping[str, str]) -> str:
+    text = value if isinstance(value, str) else str(value["Fn::Sub"])
+    for name, each in values.items():
+        text = text.replace(f"${{{name}}}", each)
+    return text
+
+
+def _last_part(value: Resource | str, values: Mapping[str, str]) -> str:
+    """`arn:aws:sqs:region:account:name` as `sqs:name`."""
+    text = _filled(value, values)
+    if text == "*":
+        return text
+    _, _, service, _, _, name = text.split(":", 5)
+    return f"{service}:{name}"

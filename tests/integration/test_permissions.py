@@ -1,0 +1,85 @@
+"""The roles grant what the code's own calls need, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.stripe_simulator import DEFAULT_KEY
+from producers.messages import Job, Tick
+from producers.queues import Queue
+from tests.integration.permissions import Need, Recorder, grants
+from tests.integration.scenario import bill_body, close_clients, file_body, size_body
+
+if TYPE_CHECKING:
+    from tests.integration.scenario import Scenario
+
+# The ECS agent makes this call for the worker (worker/consumer/scale_in.py); no SDK sees it.
+ASKED_OF_THE_AGENT = {"ecs:UpdateTaskProtection"}
+
+
+def parameters(scenario: Scenario) -> dict[str, str]:
+    return {
+        name: scenario.stack.parameters[name]
+        for name in ("TablePrefix", "QueuePrefix", "BucketName", "StripeSecretName")
+    }
+
+
+@pytest.fixture
+def worked(scenario: Scenario) -> set[Need]:
+    """What a worker needed that did everything a worker does."""
+    scenario.stack.clients.secrets.put_secret_value(
+        SecretId=scenario.stack.secret_id,
+        SecretString=json.dumps({"STRIPE_SECRET_KEY": DEFAULT_KEY}),
+    )
+    recorder = Recorder(scenario.stack)
+    clients = recorder.clients()
+    worker = scenario.installation(clients=clients, stripe_api_key=None)
+    bucket, now = scenario.stack.bucket, scenario.wall()
+    scenario.customers("cus_A", "cus_B")
+    scenario.month("cus_A", "2026-10", [10, 20])
+    scenario.upload("service/input/cus_A/run-1/in.csv", 5)
+    scenario.run_row("run-1", "cus_A")
+    scenario.run_row("run-2", "cus_A", "in_progress")
+
+    # Poison on every queue, and a full month.
+    for queue in Queue:
+        scenario.send(queue, "no message of ours")
+    for body, queue in (
+        (size_body("cus_B", "2026-11-01"), Queue.DAILY_SIZING),
+        (size_body("cus_A", "2026-10-31"), Queue.DAILY_SIZING),
+        (bill_body("cus_A"), Queue.MONTHLY_BILLING),
+        (file_body(bucket, "service/output/cus_A/run-1/out.csv", now), Queue.FILE_PROCESSED),
+    ):
+        scenario.send(queue, body)
+    scenario.drain(worker=worker)
+    for job in Job:
+        scenario.send(Queue.SCHEDULE, Tick(job=job, scheduled_time=now).body())
+    scenario.drain(worker=worker)
+    # A late row, what resolve confirms, and what Stripe reports as refused afterwards.
+    scenario.handle(size_body("cus_A", "2026-10-30"), worker=worker)
+    for identifier in ("storage-usage:cus_A:2026-10", "run-1"):
+        scenario.simulator.refuse(identifier, code="archived_meter")
+    scenario.wall.advance(timedelta(hours=5))
+    scenario.send(Queue.SCHEDULE, Tick(job=Job.RESOLVE, scheduled_time=scenario.wall()).body())
+    scenario.drain(worker=worker)
+    close_clients(clients)
+    return recorder.needs
+
+
+def test_the_worker_may_do_what_it_does_and_nothing_else(
+    scenario: Scenario, worked: set[Need]
+) -> None:
+    granted = grants("TaskRole", parameters(scenario))
+
+    denied = [need for need in sorted(worked) if not any(each.covers(need) for each in granted)]
+    assert denied == [], "the role lacks what the worker needs"
+    unused = [
+        f"{each.statement}: {each.action}"
+        for each in granted
+        if not any(each.covers(need) for need in worked) and each.action not in ASKED_OF_THE_AGENT
+    ]
+    assert unused == [], "the role grants what the worker never does"
