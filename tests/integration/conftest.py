@@ -31,6 +31,15 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
+def session_of(aws: EmbeddedAws) -> boto3.Session:
+    settings = aws.environment()
+    return boto3.Session(
+        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
+        region_name=settings["AWS_REGION"],
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Clients:
     cloudformation: CloudFormationClient
@@ -42,13 +51,7 @@ class Clients:
 
     @classmethod
     def of(cls, aws: EmbeddedAws) -> Clients:
-        settings = aws.environment()
-        session = boto3.Session(
-            aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
-            region_name=settings["AWS_REGION"],
-        )
-        url = aws.url
+        session, url = session_of(aws), aws.url
         return cls(
             cloudformation=session.client("cloudformation", endpoint_url=url),
             dynamodb=session.client("dynamodb", endpoint_url=url),

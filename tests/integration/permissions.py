@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
-import boto3
-
+from tests.integration.conftest import session_of
 from tests.unit.infra.templates import Resource, read_template
 from worker.aws import AwsClients
+from worker.listing.address import BucketAddress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import boto3
+    import pytest
 
     from tests.integration.conftest import DataStack
 
@@ -43,10 +48,15 @@ class Need:
 
 @dataclass(slots=True)
 class Recorder:
-    """Clients that write down what each of their calls needs, presigned ones too."""
+    """Clients that write down what each of their calls needs.
+
+    The listing signs its own requests, so its signature is watched instead.
+    """
 
     stack: DataStack
+    patch: pytest.MonkeyPatch
     needs: set[Need] = field(default_factory=set)
+    _asked: threading.local = field(default_factory=threading.local)
 
     def clients(self) -> AwsClients:
         session = self.session()
@@ -56,25 +66,36 @@ class Recorder:
             sqs=session.client("sqs", endpoint_url=url),
             dynamodb=session.client("dynamodb", endpoint_url=url),
             secrets=session.client("secretsmanager", endpoint_url=url),
+            credentials=session.get_credentials(),
         )
 
     def session(self) -> boto3.Session:
-        environment = self.stack.aws.environment()
-        session = boto3.Session(
-            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=environment["AWS_REGION"],
-        )
-        # Emitted for every call before it is built, and for every presigned one.
-        session.events.register("provide-client-params", self._note)
+        session = session_of(self.stack.aws)
+        # The first for every call, made or only presigned, with what the caller said; the second
+        # when it is made.
+        session.events.register("provide-client-params", self._ask)
+        session.events.register("before-call", self._call)
+        signed = BucketAddress.signed
+
+        def watched(address: BucketAddress, target: str) -> Mapping[str, str]:
+            prefix = parse_qs(urlsplit(target).query).get("prefix", [""])[0]
+            self.needs.add(Need("s3:ListBucket", f"s3:{self.stack.bucket}", prefix))
+            return signed(address, target)
+
+        self.patch.setattr(BucketAddress, "signed", watched)
         return session
 
-    def _note(self, params: Mapping[str, Any], event_name: str, **_: object) -> None:
+    def _ask(self, params: Mapping[str, Any], **_: object) -> None:
+        self._asked.params = params
+
+    def _call(self, event_name: str, **_: object) -> None:
         service, operation = event_name.split(".")[1:]
         service = _SERVICES.get(service, service)
         named = f"{service}:{operation}"
         action = _ACTIONS.get(named, named)
-        self.needs |= {Need(action, *resource) for resource in _resources(service, params)}
+        self.needs |= {
+            Need(action, *resource) for resource in _resources(service, self._asked.params)
+        }
 
 
 def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -13,8 +13,11 @@ from producers.messages import Job, Tick
 from producers.queues import Queue
 from tests.integration.permissions import Need, Recorder, grants
 from tests.integration.scenario import bill_body, close_clients, file_body, size_body
+from worker.consumer.side_job import Vitals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.integration.scenario import Scenario
 
 # The ECS agent makes this call for the worker (worker/consumer/scale_in.py); no SDK sees it.
@@ -29,13 +32,14 @@ def parameters(scenario: Scenario) -> dict[str, str]:
 
 
 @pytest.fixture
-def worked(scenario: Scenario) -> set[Need]:
+def worked(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> set[Need]:
     """What a worker needed that did everything a worker does."""
+    monkeypatch.setenv("SIFTBEAM_HEARTBEAT_FILE", str(tmp_path / "heartbeat"))
     scenario.stack.clients.secrets.put_secret_value(
         SecretId=scenario.stack.secret_id,
         SecretString=json.dumps({"STRIPE_SECRET_KEY": DEFAULT_KEY}),
     )
-    recorder = Recorder(scenario.stack)
+    recorder = Recorder(scenario.stack, monkeypatch)
     clients = recorder.clients()
     worker = scenario.installation(clients=clients, stripe_api_key=None)
     bucket, now = scenario.stack.bucket, scenario.wall()
@@ -56,8 +60,8 @@ def worked(scenario: Scenario) -> set[Need]:
     ):
         scenario.send(queue, body)
     scenario.drain(worker=worker)
-    for job in Job:
-        scenario.send(Queue.SCHEDULE, Tick(job=job, scheduled_time=now).body())
+    for tick in Job:
+        scenario.send(Queue.SCHEDULE, Tick(job=tick, scheduled_time=now).body())
     scenario.drain(worker=worker)
     # A late row, what resolve confirms, and what Stripe reports as refused afterwards.
     scenario.handle(size_body("cus_A", "2026-10-30"), worker=worker)
@@ -66,6 +70,8 @@ def worked(scenario: Scenario) -> set[Need]:
     scenario.wall.advance(timedelta(hours=5))
     scenario.send(Queue.SCHEDULE, Tick(job=Job.RESOLVE, scheduled_time=scenario.wall()).body())
     scenario.drain(worker=worker)
+    for job in worker.side_jobs():
+        job.run(Vitals(poll_age=0, lease_age=0, in_hand=0, longest_in_hand=0))
     close_clients(clients)
     return recorder.needs
 
