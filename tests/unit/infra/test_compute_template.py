@@ -31,6 +31,11 @@ NOT_IN_THE_TEMPLATE = {
     "visibility_seconds",  # fits the queues of the data template
     "claim_seconds",  # the protocol's
     "drain_seconds",  # fits StopTimeout
+    # What `preview`, `report` and `stripe setup` reckon in; the worker sends bytes.
+    "currency",
+    "storage_price",
+    "storage_unit",
+    "file_price",
     "log_format",  # CloudWatch takes JSON, the default
 }
 
@@ -162,6 +167,10 @@ class TestTask:
         )
         assert longest < CONTAINER["StopTimeout"] <= 120
         assert IMAGE["STOPSIGNAL"] == "SIGTERM"
+
+    def test_all_tasks_together_stay_within_stripes_rate(self) -> None:
+        defaults = {name: each.get("Default") for name, each in COMPUTE["Parameters"].items()}
+        assert defaults["StripeShare"] * defaults["MaxTasks"] <= 100
 
     def test_nothing_connects_to_it(self) -> None:
         group = COMPUTE["Resources"]["SecurityGroup"]["Properties"]
