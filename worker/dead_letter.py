@@ -2,9 +2,9 @@
 
 SQS takes ten attributes a message
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html);
-ours are six. Where that is too many they travel as one JSON attribute, ``deadLetter``; where even
-that has no place, one of the message's own attributes travels inside it and comes back out when
-the letter is read.
+ours are six. Where that is too many, or where the message has one of its own under such a name,
+they travel as one JSON attribute, ``deadLetter``; where even that has no place, one of the
+message's own attributes travels inside it and comes back out when the letter is read.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def dead_letter_attributes(original: ReceivedAttributes, death: Death) -> Attrib
     """
     _, kept = read_dead_letter(original)
     fields = _fields(death)
-    if len(kept) + len(FIELDS) <= MOST_ATTRIBUTES and FOLDED not in kept:
+    taken = kept.keys() & {*FIELDS, FOLDED}
+    if len(kept) + len(FIELDS) <= MOST_ATTRIBUTES and not taken:
         return kept | {
             name: {
                 "DataType": "Number" if name == "receiveCount" else "String",
@@ -111,19 +112,23 @@ def read_dead_letter(attributes: ReceivedAttributes) -> tuple[Death | None, Attr
     """Take a dead letter's attributes apart: the reason, and the message's own.
 
     The reason is None for a message that SQS itself redrove, or that others put there. Never
-    raises: an attribute that only has our name is the message's own.
+    raises: an attribute that only has our name is the message's own. All six together, each as we
+    write it, are a reason.
     """
-    own = {name: _copy(value) for name, value in attributes.items() if name not in FIELDS}
+    own = {name: _copy(value) for name, value in attributes.items()}
     if FOLDED in attributes:
         unfolded = _unfold(attributes[FOLDED].get("StringValue", ""))
         if unfolded is not None:
-            death, inside = unfolded
+            folded_death, inside = unfolded
             del own[FOLDED]
-            return death, own | inside
+            return folded_death, own | inside
     fields = {
         name: attributes[name].get("StringValue", "") for name in FIELDS if name in attributes
     }
-    return _death(fields), own
+    death = _death(fields)
+    if death is None:
+        return None, own
+    return death, {name: value for name, value in own.items() if name not in FIELDS}
 
 
 def _fields(death: Death) -> dict[str, str]:

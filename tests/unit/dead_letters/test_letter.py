@@ -8,6 +8,7 @@ import pytest
 
 from producers.queues import Queue
 from worker.dead_letter import (
+    FIELDS,
     FOLDED,
     MOST_ATTRIBUTES,
     Death,
@@ -94,6 +95,20 @@ def test_even_an_attribute_of_our_name_survives_a_death(count: int) -> None:
     own: Received = {FOLDED: string("mine")} | {f"a{n}": string("x") for n in range(count - 1)}
 
     assert read_dead_letter(died(own)) == (DEATH, own)
+
+
+@pytest.mark.parametrize("names", [FIELDS[:1], FIELDS[1:4], FIELDS[:5], FIELDS])
+@pytest.mark.parametrize("others", [0, 3, 4])
+def test_attributes_named_like_the_reason_survive_a_death(
+    names: tuple[str, ...], others: int
+) -> None:
+    own: Received = {name: string("the sender's") for name in names}
+    own |= {f"a{n}": string("x") for n in range(others)}
+
+    stored = died(own)
+
+    assert len(stored) <= MOST_ATTRIBUTES
+    assert read_dead_letter(stored) == (DEATH, own)
 
 
 @pytest.mark.parametrize("count", [3, 5, 10])
