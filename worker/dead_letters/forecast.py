@@ -19,6 +19,7 @@ from producers.messages import (
     Tick,
 )
 from worker.errors import Permanent
+from worker.ledger.codec import decode_item
 from worker.ledger.fact import file_key, storage_key
 from worker.ledger.item import COUNTED, STUCK, LedgerItem, State
 from worker.ledger.rules import Busy, Overdue, next_step
@@ -27,11 +28,15 @@ from worker.tables.daily import BillingStatus
 from worker.tables.history import COMPLETED, ENDED_UNBILLED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
     from worker.clock import Clock
     from worker.dead_letters.subject import Subject
     from worker.ledger.store import Ledger
     from worker.listing.listing import Listing
     from worker.prefixes import Prefixes, RunOutput
+    from worker.tables.attributes import ReadAttributes
     from worker.tables.daily import DailyTable
     from worker.tables.history import HistoryTable
     from worker.tables.monthly import MonthlyTable
@@ -75,6 +80,18 @@ class Forecast:
     def hopeless(self) -> bool:
         """Whether the letter would only come back."""
         return self.verdict in HOPELESS
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What the ledger and the history hold of many letters, as stored, read in bulk."""
+
+    facts: dict[str, ReadAttributes]
+    runs: dict[str, ReadAttributes]
+
+    def item(self, key: str) -> LedgerItem | None:
+        row = self.facts.get(key)
+        return None if row is None else decode_item(row)
 
 
 class Forecaster:
@@ -124,6 +141,37 @@ class Forecaster:
         Raises:
             botocore.exceptions.ClientError: a table or the bucket cannot be read.
         """
+        return self._of(subject, self._read([subject]))
+
+    def of_all(self, subjects: Sequence[Subject], pool: ThreadPoolExecutor) -> list[Forecast]:
+        """The forecasts of many letters: their facts and runs are read a hundred a call.
+
+        Raises:
+            botocore.exceptions.ClientError: a table or the bucket cannot be read.
+        """
+        rows = self._read(subjects)
+        return list(pool.map(lambda each: self._of(each, rows), subjects))
+
+    def _read(self, subjects: Sequence[Subject]) -> _Rows:
+        months, runs = [], []
+        for subject in subjects:
+            match subject.messages:
+                case (BillCustomerMonth() as month,):
+                    months.append(storage_key(month.customer_id, str(month.month)))
+                case (FileProcessed() as file,):
+                    runs += self._possible_run(file)
+        facts = self._ledger.rows([*months, *map(file_key, runs)])
+        new = [run for run in runs if file_key(run) not in facts]
+        return _Rows(facts, self._history.rows(new))
+
+    def _possible_run(self, file: FileProcessed) -> list[str]:
+        output = self._prefixes.output(file.key)
+        try:
+            return [] if output is None else [check_run_id(output.run_id)]
+        except ValueError:
+            return []
+
+    def _of(self, subject: Subject, rows: _Rows) -> Forecast:
         if subject.problem is not None:
             return Forecast(Verdict.UNREADABLE, f"no worker can read it: {subject.problem}")
         if len(subject.messages) > 1:
@@ -134,18 +182,18 @@ class Forecaster:
         if not subject.messages:
             return Forecast(Verdict.NOT_BILLED, "would be ignored: an event that asks for nothing")
         try:
-            return self._message(subject.messages[0])
+            return self._message(subject.messages[0], rows)
         except Permanent as error:
             return Forecast(Verdict.WOULD_FAIL, f"would fail: {error}")
 
-    def _message(self, message: Message) -> Forecast:
+    def _message(self, message: Message, rows: _Rows) -> Forecast:
         match message:
             case SizeCustomer():
                 return self._sizing(message)
             case BillCustomerMonth():
-                return self._month(message)
+                return self._month(message, rows)
             case FileProcessed():
-                return self._file(message)
+                return self._file(message, rows)
             case SettleFact():
                 return self._fact(message)
             case Tick():
@@ -174,9 +222,9 @@ class Forecaster:
             f"would measure now and write it as the row of {message.date}, if that is not billed",
         )
 
-    def _month(self, message: BillCustomerMonth) -> Forecast:
+    def _month(self, message: BillCustomerMonth, rows: _Rows) -> Forecast:
         month, customer, now = message.month, message.customer_id, self._clock.now()
-        item = self._ledger.find(storage_key(customer, str(month)))
+        item = rows.item(storage_key(customer, str(month)))
         if item is not None:
             return _standing(item, now)
         if month.end > now and message.through is None:
@@ -194,7 +242,7 @@ class Forecaster:
         stamped_at = month.closing_stamp if self._stamp == "month_end" else now
         return self._new(stamped_at, f"the average of {month}")
 
-    def _file(self, message: FileProcessed) -> Forecast:
+    def _file(self, message: FileProcessed, rows: _Rows) -> Forecast:
         output = self._prefixes.output(message.key)
         if message.bucket != self._bucket or output is None:
             return Forecast(Verdict.NOT_BILLED, "would be ignored: not an output of a run")
@@ -204,7 +252,7 @@ class Forecaster:
         except ValueError as error:
             return Forecast(Verdict.WOULD_FAIL, f"would fail: {error}")
         now = self._clock.now()
-        item = self._ledger.find(file_key(output.run_id))
+        item = rows.item(file_key(output.run_id))
         if item is not None:
             if item.fact.customer_id != output.customer_id:
                 return Forecast(
@@ -213,10 +261,11 @@ class Forecaster:
                     item,
                 )
             return _standing(item, now)
-        return self._run(message, output)
+        return self._run(message, output, rows)
 
-    def _run(self, message: FileProcessed, output: RunOutput) -> Forecast:
-        run = self._history.find(output.run_id)
+    def _run(self, message: FileProcessed, output: RunOutput, rows: _Rows) -> Forecast:
+        row = rows.runs.get(output.run_id)
+        run = None if row is None else self._history.decode(output.run_id, row)
         if run is not None:
             if run.customer_id not in {None, output.customer_id}:
                 return Forecast(

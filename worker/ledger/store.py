@@ -14,6 +14,7 @@ from worker.ledger.corrections import Corrected
 from worker.ledger.fact import cancellation_key, correction_key
 from worker.ledger.item import STUCK, LedgerItem, State
 from worker.tables.attributes import number, text
+from worker.tables.batch_read import read_rows
 from worker.tables.conditions import condition_failed
 
 if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class Ledger:
         )
         item = answer.get("Item")
         return None if item is None else decode_item(item)
+
+    def rows(self, keys: Iterable[str]) -> dict[str, ReadAttributes]:
+        """The items of many facts as they are stored, by key; :func:`decode_item` reads one."""
+        return read_rows(self._dynamodb, self._table, "fact", keys)
 
     def existing(self, keys: Iterable[str]) -> dict[str, tuple[State, str | None]]:
         """State and last error of those of at most a hundred facts that the ledger has.

@@ -14,10 +14,11 @@ from botocore.exceptions import ClientError
 from producers.instant import NotAnInstant, from_epoch, parse_instant
 from worker import expressions
 from worker.tables.attributes import MalformedRow, RowReader, number, text
+from worker.tables.batch_read import read_rows
 from worker.tables.conditions import condition_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -103,8 +104,18 @@ class HistoryTable:
             TableName=self._table, Key={KEY: text(run_id)}, ConsistentRead=True
         )
         row = answer.get("Item")
-        if row is None:
-            return None
+        return None if row is None else self.decode(run_id, row)
+
+    def rows(self, run_ids: Iterable[str]) -> dict[str, ReadAttributes]:
+        """The rows of many runs as they are stored, by run; :meth:`decode` reads one."""
+        return read_rows(self._dynamodb, self._table, KEY, run_ids)
+
+    def decode(self, run_id: str, row: ReadAttributes) -> Run:
+        """A run from its row.
+
+        Raises:
+            MalformedRow: an attribute has another type.
+        """
         reader = RowReader(row, f"{self._table} {run_id}")
         return Run(run_id, reader.text_or_none("customerId"), reader.text_or_none("status"), reader)
 
