@@ -82,6 +82,14 @@ def connect(settings: Settings) -> AwsClients:
         raise SettingsError(f"AWS_ENDPOINT_URL: {error}") from None
 
 
+def sqs_without_retries(settings: Settings) -> SQSClient:
+    """A client that makes each call once: a call that SQS did not answer may have been heard."""
+    client: SQSClient = session_for(settings).client(
+        "sqs", config=client_config(settings, attempts=1)
+    )
+    return client
+
+
 def _connect(settings: Settings) -> AwsClients:
     session = session_for(settings)
     config = client_config(settings)

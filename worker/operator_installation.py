@@ -44,6 +44,7 @@ class OperatorInstallation(Installation):
             ),
             prefixes=self.prefixes,
             clock=self.clock,
+            visibility_seconds=self.settings.visibility_seconds,
         )
 
     @cached_property

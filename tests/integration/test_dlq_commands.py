@@ -19,12 +19,13 @@ from producers.messages import BillCustomerMonth, FileProcessed
 from producers.queues import Queue
 from worker.aws import connect
 from worker.clock import SystemClock
-from worker.commands import dlq
+from worker.commands import dlq, dlq_scope
 from worker.dead_letters.browsing import Browsing
 from worker.dead_letters.errors import AmbiguousLetter, UnknownLetter
 from worker.dead_letters.forecast import Forecast, Verdict
 from worker.dead_letters.letter import Letter, Reason
-from worker.dead_letters.replay import Fate, ReplayRules
+from worker.dead_letters.replay_order import ReplayOrder
+from worker.dead_letters.replay_report import Fate
 from worker.dead_letters.selection import Selection
 from worker.ledger.fact import Fact, FactKind, StripeAccount
 from worker.ledger.item import State
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 FILES = (Queue.FILE_PROCESSED,)
 DEADLINE_SECONDS = 30.0
 ALL = Selection()
+FORCED = ReplayOrder(queues=FILES, force=True)
 
 
 def nothing(_seen: int) -> None:
@@ -64,8 +66,9 @@ def installation(
 
 
 @pytest.fixture
-def run(installation: OperatorInstallation, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setattr(dlq, "open_installation", lambda: installation)
+def run(installation: OperatorInstallation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(dlq_scope, "open_installation", lambda: installation)
     return Run()
 
 
@@ -271,9 +274,7 @@ def test_a_replay_beside_a_worker_that_fails_again_ends(
 ) -> None:
     kill_letters(installation, ["cus_A"] * letters)
 
-    report = installation.dead_letters.replay(
-        FILES, ALL, ReplayRules(force=True), lambda _: work(installation)
-    )
+    report = installation.dead_letters.replay(FORCED, lambda _: work(installation))
 
     assert report.fates == {Fate.REPLAYED: letters, Fate.CAME_BACK: letters}
     assert report.failed
@@ -296,7 +297,7 @@ def test_what_dies_of_something_else_meanwhile_is_left(installation: OperatorIns
             died.append("new")
 
     died: list[str] = []
-    report = installation.dead_letters.replay(FILES, ALL, ReplayRules(force=True), another_dies)
+    report = installation.dead_letters.replay(FORCED, another_dies)
 
     assert report.fates == {Fate.REPLAYED: 1, Fate.ARRIVED_LATER: 1}
     assert dead(installation) == (1, 0)
@@ -314,7 +315,7 @@ def test_a_copy_is_confirmed_before_its_original_is_deleted(
     crash_before(installation, "DeleteMessageBatch")
 
     with pytest.raises(Crash):
-        installation.dead_letters.replay(FILES, ALL, ReplayRules(force=True), nothing)
+        installation.dead_letters.replay(FORCED, nothing)
 
     assert dead(installation) == (3, 0)
     assert installation.backlog.of(Queue.FILE_PROCESSED).visible == 3
@@ -364,9 +365,7 @@ def test_a_rate_is_kept(installation: OperatorInstallation) -> None:
         installation.clients.sqs.send_message(QueueUrl=url, MessageBody="{}")
     started = time.monotonic()
 
-    report = installation.dead_letters.replay(
-        FILES, ALL, ReplayRules(force=True, per_second=4), nothing
-    )
+    report = installation.dead_letters.replay(FORCED.model_copy(update={"per_second": 4}), nothing)
 
     assert report.fates == {Fate.REPLAYED: 6}
     assert time.monotonic() - started >= 6 / 4

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from worker.dead_letters.inventory import Sight
+    from worker.dead_letters.keeping import Kept
     from worker.dead_letters.letter import Letter
-    from worker.dead_letters.office import Kept
-    from worker.dead_letters.replay import ReplayReport
+    from worker.dead_letters.replay_report import ReplayReport
     from worker.ledger.item import LedgerItem
 
 
@@ -30,6 +30,8 @@ def report_replay(report: ReplayReport, *, as_json: bool, quiet_json: bool = Fal
                 "forecasts": {str(each): count for each, count in sorted(report.verdicts.items())},
                 "notes": list(report.notes),
                 "stopped": report.stopped,
+                "finished": report.finished,
+                "manifest": None if report.manifest is None else str(report.manifest),
                 "queues": sights(report.sights),
             }
         )
@@ -44,6 +46,13 @@ def report_replay(report: ReplayReport, *, as_json: bool, quiet_json: bool = Fal
     if report.stopped is not None:
         errors.print(f"stopped: {report.stopped}", style="red", markup=False, soft_wrap=True)
     say_what_was_missed(report.sights)
+    if not report.finished:
+        errors.print(
+            f"not finished: the same command, or dlq replay --resume {report.manifest}, goes on",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def report_kept(kept: Kept, what: str, *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ from worker.dead_letters.letter import Letter
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
+    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 # SQS lets about 120,000 messages of a standard queue be in flight
 # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
 MOST_HELD = 110_000
-_RECEIPTS_AT_ONCE = 8
-_SHORTEST_HIDING_SECONDS = 60
-_LONGEST_HIDING_SECONDS = 900
-_LETTERS_PER_SECOND = 100
+_CALLS_AT_ONCE = 16
+_LONGEST_HIDING_SECONDS = 3_600
+_SLOWEST_EXPECTED_PACE = 100
+_PACE_KNOWN_AFTER_SECONDS = 2
 # A receipt may come back empty although letters are left: only several in a row mean the end.
 _EMPTY_RECEIPTS = 4
 _DELETE_ATTEMPTS = 4
@@ -46,7 +47,8 @@ class Browsing:
     """One pass over one dead-letter queue; a context manager, iterated once.
 
     However the pass ends, by an error or Ctrl-C too, what it holds is shown again. If the process
-    is killed, that happens by itself within 15 minutes, a minute for a small queue.
+    is killed, that happens by itself: letters are hidden for twice as long as the pass has still
+    to go by its pace so far, and an hour at most.
 
     Args:
         sqs: the client.
@@ -54,7 +56,12 @@ class Browsing:
         url: the dead-letter queue's.
         count: what the queue holds as the pass begins.
         clock: the time.
+        seconds: the shortest time a letter is hidden.
+        leaving: whether most letters are about to leave: then each is hidden for ``seconds``
+            first, and longer only when it stays.
         at_once: letters to receive at a time, at most; None takes as many as go.
+        patient_until: until when to wait for letters that were in flight as the pass began; None
+            does not wait.
     """
 
     def __init__(
@@ -65,21 +72,25 @@ class Browsing:
         *,
         count: Count,
         clock: Clock,
+        seconds: int = 60,
+        leaving: bool = False,
         at_once: int | None = None,
+        patient_until: datetime | None = None,
     ) -> None:
         self._sqs = sqs
         self._queue = queue
         self._url = url
         self._count = count
         self._clock = clock
+        self._seconds = seconds
+        self._leaving = leaving
         self._at_once = at_once
-        self._hiding = min(
-            _LONGEST_HIDING_SECONDS, _SHORTEST_HIDING_SECONDS + count.total // _LETTERS_PER_SECOND
-        )
+        self._patient_until = patient_until
+        self._began = self._received_at = clock.monotonic()
         self._seen: set[str] = set()
         self._held: dict[str, str] = {}
         self._full = False
-        self._pool = ThreadPoolExecutor(_RECEIPTS_AT_ONCE, thread_name_prefix="browse")
+        self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="browse")
         self._under_way: list[Future[Sequence[MessageTypeDef]]] = []
 
     def __enter__(self) -> Self:
@@ -113,6 +124,8 @@ class Browsing:
                 empty = stale = 0
                 now = self._clock.now()
                 yield [Letter.read(self._queue, message, now) for message in new]
+                if self._leaving:
+                    self._stay([message["MessageId"] for message in new])
             elif messages:
                 # Letters whose hiding ran out come again; one lap of them means there are no new.
                 stale += 1
@@ -120,19 +133,38 @@ class Browsing:
                     return
             else:
                 empty += 1
-                if len(self._seen) >= self._count.total or empty >= _EMPTY_RECEIPTS:
+                if self._is_over(empty):
                     return
             if len(self._held) >= MOST_HELD:
                 self._full = True
 
+    def ours(self, letters: Sequence[Letter]) -> list[Letter]:
+        """Those letters that nobody else can have received since: hidden for a while to come.
+
+        The others will come again, as if not seen before.
+        """
+        if self._clock.monotonic() - self._received_at < self._seconds / 2:
+            return list(letters)
+        renewed = self._hide([letter.message_id for letter in letters], self._seconds)
+        self._received_at = self._clock.monotonic()
+        for letter in letters:
+            if letter.message_id not in renewed:
+                self._held.pop(letter.message_id, None)
+                self._seen.discard(letter.message_id)
+        return [letter for letter in letters if letter.message_id in renewed]
+
     def delete(self, letters: Sequence[Letter]) -> frozenset[str]:
         """Delete letters for good; returns the ids of those that SQS did not confirm."""
-        waiting = {letter.message_id: letter.receipt_handle for letter in letters}
+        waiting = {
+            letter.message_id: self._held.get(letter.message_id, letter.receipt_handle)
+            for letter in letters
+        }
         for attempt in range(_DELETE_ATTEMPTS):
             if attempt:
                 self._clock.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
-            for ids in by_tens(list(waiting)):
-                for done in self._delete_once(ids, waiting):
+            batches = list(by_tens(list(waiting)))
+            for confirmed in self._pool.map(lambda ids: self._delete_once(ids, waiting), batches):
+                for done in confirmed:
                     del waiting[done]
                     self._held.pop(done, None)
             if not waiting:
@@ -153,11 +185,30 @@ class Browsing:
     def _receive(self) -> list[MessageTypeDef]:
         most = BATCH if self._at_once is None else min(BATCH, self._at_once)
         left = self._count.total - len(self._seen)
-        width = 1 if self._at_once is not None else max(1, min(_RECEIPTS_AT_ONCE, left // BATCH))
-        self._under_way = [self._pool.submit(self._receive_once, most) for _ in range(width)]
+        width = 1 if self._at_once is not None else max(1, min(_CALLS_AT_ONCE, left // BATCH))
+        seconds = self._seconds if self._leaving else self._hiding()
+        self._received_at = self._clock.monotonic()
+        self._under_way = [
+            self._pool.submit(self._receive_once, most, seconds) for _ in range(width)
+        ]
         return [message for receipt in self._under_way for message in receipt.result()]
 
-    def _receive_once(self, most: int) -> Sequence[MessageTypeDef]:
+    def _is_over(self, empty: int) -> bool:
+        if len(self._seen) >= self._count.total:
+            return True
+        if self._patient_until is not None and self._clock.now() < self._patient_until:
+            return False
+        return empty >= _EMPTY_RECEIPTS
+
+    def _hiding(self) -> int:
+        """Seconds to hide a letter until the pass has ended, with room to spare."""
+        left = max(0, self._count.total - len(self._seen))
+        elapsed = self._clock.monotonic() - self._began
+        known = elapsed >= _PACE_KNOWN_AFTER_SECONDS and bool(self._seen)
+        pace = len(self._seen) / elapsed if known else _SLOWEST_EXPECTED_PACE
+        return min(_LONGEST_HIDING_SECONDS, self._seconds + int(2 * left / pace))
+
+    def _receive_once(self, most: int, seconds: int) -> Sequence[MessageTypeDef]:
         nothing_expected = self._count.total == 0
         try:
             answer = self._sqs.receive_message(
@@ -165,7 +216,7 @@ class Browsing:
                 MaxNumberOfMessages=most,
                 # Only a long poll asks every server that may hold a message.
                 WaitTimeSeconds=0 if nothing_expected else 1,
-                VisibilityTimeout=self._hiding,
+                VisibilityTimeout=seconds,
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["SentTimestamp", "DeadLetterQueueSourceArn"],
             )
@@ -199,15 +250,30 @@ class Browsing:
             return []
         return [ids[int(entry["Id"])] for entry in answer.get("Successful", ())]
 
+    def _stay(self, ids: Sequence[str]) -> None:
+        """Hide those that did not leave until the pass ends."""
+        self._hide([each for each in ids if each in self._held], self._hiding())
+
     def _show(self, handles: Sequence[str]) -> None:
+        self._change([(handle, handle) for handle in handles], 0)
+
+    def _hide(self, ids: Sequence[str], seconds: int) -> set[str]:
+        """Hide letters anew; returns those that were still hidden, and so are ours."""
+        batches = by_tens([(each, self._held[each]) for each in ids])
+        changed = self._pool.map(lambda batch: self._change(batch, seconds), list(batches))
+        return {each for ids in changed for each in ids}
+
+    def _change(self, named: Sequence[tuple[str, str]], seconds: int) -> list[str]:
+        """Change the visibility of letters, each a name and a handle; returns the names done."""
         try:
-            self._sqs.change_message_visibility_batch(
+            answer = self._sqs.change_message_visibility_batch(
                 QueueUrl=self._url,
                 Entries=[
-                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                    for index, handle in enumerate(handles)
+                    {"Id": str(index), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                    for index, (_, handle) in enumerate(named)
                 ],
             )
         except (BotoCoreError, ClientError):
             # They show again by themselves when their time runs out.
-            return
+            return []
+        return [named[int(entry["Id"])][0] for entry in answer.get("Successful", ())]

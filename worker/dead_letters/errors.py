@@ -4,7 +4,10 @@ BillingError
 └── DeadLetterError
     ├── UnknownLetter       no letter that can be seen has this id
     ├── AmbiguousLetter     several have
-    └── BadLetterFile       a file of letters cannot be written, or read
+    ├── BadLetterFile       a file of letters cannot be written, or read
+    ├── BadManifest         a replay's manifest cannot be written, read, or does not fit
+    │   └── ManifestInUse   the replay that writes it still runs
+    └── SendingFailed       the process that sends copies could not, or ended
 """
 
 from __future__ import annotations
@@ -26,3 +29,15 @@ class AmbiguousLetter(DeadLetterError):  # noqa: N818 - reads as what the id is
 
 class BadLetterFile(DeadLetterError):  # noqa: N818 - reads as what the file is
     """A file of letters cannot be written or read; says which line and why."""
+
+
+class BadManifest(DeadLetterError):  # noqa: N818 - reads as what the file is
+    """A replay's manifest cannot be written or read, or belongs to another replay."""
+
+
+class ManifestInUse(BadManifest):
+    """The replay that writes it still runs."""
+
+
+class SendingFailed(DeadLetterError):  # noqa: N818 - reads as what happened
+    """The process that sends copies could not, or ended before its work did."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003 - a dataclass field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from producers.instant import from_epoch
@@ -30,6 +30,10 @@ EVENTBRIDGE_FIELDS = frozenset(
 MOVED_BY_SQS = "MovedBySqs"
 NO_REASON = "NoReason"
 _MILLISECONDS = 1000
+# What the template gives every queue. A letter that the worker wrote is a message of its own, whose
+# clock starts when it is sent; one that SQS moved keeps the clock of its first day
+# (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html).
+RETENTION = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,11 @@ class Letter:
     def since(self) -> datetime:
         """When it failed, as far as is known, UTC; its age counts from here."""
         return self.sent_at if self.death is None else self.death.failed_at
+
+    @property
+    def kept_until(self) -> datetime:
+        """When SQS drops it, UTC."""
+        return self.sent_at + RETENTION
 
     @property
     def original_message_id(self) -> str:

@@ -78,7 +78,7 @@ class StoredLetter(_Stored):
             sent_at=format_instant(letter.sent_at),
             reason=letter.reason.type,
             body=letter.body,
-            attributes={name: _store(value) for name, value in letter.attributes.items()},
+            attributes={name: store(value) for name, value in letter.attributes.items()},
         )
 
     def values(self) -> Attributes:
@@ -154,9 +154,13 @@ def _read_line(path: Path, number: int, line: str) -> StoredLetter:
     return letter
 
 
-def _store(value: MessageAttributeValueOutputTypeDef) -> StoredAttribute:
-    if "BinaryValue" in value:
+def store(
+    value: MessageAttributeValueOutputTypeDef | MessageAttributeValueTypeDef,
+) -> StoredAttribute:
+    """An attribute as a line of a file keeps it."""
+    binary = value.get("BinaryValue")
+    if isinstance(binary, (bytes, bytearray)):
         return StoredAttribute(
-            data_type=value["DataType"], binary=base64.b64encode(value["BinaryValue"]).decode()
+            data_type=value["DataType"], binary=base64.b64encode(binary).decode()
         )
     return StoredAttribute(data_type=value["DataType"], string=value.get("StringValue", ""))

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from worker.consumer.backlog import Backlog
-from worker.dead_letters.batches import by_tens
-from worker.dead_letters.browsing import Browsing
-from worker.dead_letters.errors import AmbiguousLetter, UnknownLetter
-from worker.dead_letters.inventory import Inventory, Sight
-from worker.dead_letters.letter_file import LetterFile, read_letters
-from worker.dead_letters.mail import Mail, Post
-from worker.dead_letters.replay import Replay, ReplayReport, ReplayRules
+from worker.dead_letters.inventory import Inventory
+from worker.dead_letters.keeping import Keeping, Kept
+from worker.dead_letters.manifest import Header
+from worker.dead_letters.naming import Naming
+from worker.dead_letters.post import Post
+from worker.dead_letters.queues import DeadLetterQueues
+from worker.dead_letters.replay import Replay
 from worker.dead_letters.selection import Selection
+from worker.dead_letters.sending import Sending
 from worker.dead_letters.subject import read_subject
-from worker.dead_letters.walk import Read, forecast_all, forecast_pool, walk
+from worker.dead_letters.walk import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -29,31 +30,16 @@ if TYPE_CHECKING:
     from worker.clock import Clock
     from worker.dead_letters.forecast import Forecast, Forecaster
     from worker.dead_letters.letter import Letter
-    from worker.dead_letters.letter_file import StoredLetter
+    from worker.dead_letters.manifest import Manifest
+    from worker.dead_letters.replay_order import ReplayOrder
+    from worker.dead_letters.replay_report import ReplayReport
+    from worker.dead_letters.sending import Sender
     from worker.dead_letters.subject import Subject
+    from worker.dead_letters.walk import OnSeen
     from worker.prefixes import Prefixes
 
-    OnSeen = Callable[[int], None]
-
-_SHORTEST_ID = 4
 _EVERYTHING = Selection()
-
-
-@dataclass(slots=True)
-class Kept:
-    """What an export, a purge or an import did.
-
-    Args:
-        letters: written, removed or sent.
-        undeleted: written by a purge, but still on the queue.
-        refused: why SQS did not take a letter that was imported.
-        sights: how much of each queue was seen.
-    """
-
-    letters: int = 0
-    undeleted: int = 0
-    refused: list[str] = field(default_factory=list)
-    sights: list[Sight] = field(default_factory=list)
+_FORECASTS_AT_ONCE = 16
 
 
 class DeadLetterOffice:
@@ -65,6 +51,7 @@ class DeadLetterOffice:
         forecaster: tells what a replay would come to.
         prefixes: tell a file's customer from its key.
         clock: the time.
+        visibility_seconds: the shortest time a letter is hidden while a command has it in hand.
     """
 
     def __init__(
@@ -75,25 +62,35 @@ class DeadLetterOffice:
         forecaster: Forecaster,
         prefixes: Prefixes,
         clock: Clock,
+        visibility_seconds: int,
     ) -> None:
-        self._sqs = sqs
-        self._queues = queues
+        self._directory = queues
         self._forecaster = forecaster
         self._prefixes = prefixes
         self._clock = clock
-        self._backlog = Backlog(sqs, queues)
         self._post = Post(sqs, clock)
+        self._queues = DeadLetterQueues(
+            sqs=sqs, directory=queues, clock=clock, seconds=visibility_seconds
+        )
+        self._keeping = Keeping(self._queues, self._post, prefixes)
 
     def visible(self, queues: Sequence[Queue]) -> int:
         """How many letters the queues show now, by SQS's approximate count."""
-        return sum(self._backlog.of_dead_letters(queue).visible for queue in queues)
+        return self._queues.visible(queues)
 
-    def inventory(self, queues: Sequence[Queue], on_seen: OnSeen) -> Inventory:
+    def inventory(
+        self, queues: Sequence[Queue], on_seen: OnSeen, selection: Selection = _EVERYTHING
+    ) -> Inventory:
         """Count what lies in the queues; everything is shown again on return."""
-        inventory = Inventory()
+        inventory, now = Inventory(), self._clock.now()
         for queue in queues:
-            with self._browse(queue) as browsing:
-                for reads in self._walk(browsing, _EVERYTHING, on_seen):
+            with self._queues.browse(queue) as browsing:
+                for reads in walk(
+                    browsing,
+                    lambda letter, subject: selection.fits(letter, subject, now),
+                    self._prefixes,
+                    on_seen,
+                ):
                     for each in reads:
                         inventory.add(each.letter, each.subject)
             inventory.sights.append(browsing.sight)
@@ -106,47 +103,79 @@ class DeadLetterOffice:
             UnknownLetter: a text names none, or is shorter than four characters.
             AmbiguousLetter: a text names several.
         """
-        for text in texts:
-            if len(text) < _SHORTEST_ID:
-                raise UnknownLetter(
-                    f"{text!r} is too short: give {_SHORTEST_ID} characters or more"
-                )
-        candidates: dict[str, list[Letter]] = {text: [] for text in texts}
+        naming = Naming(texts)
         for queue in queues:
-            with self._browse(queue) as browsing:
-                for reads in self._walk(browsing, _EVERYTHING, on_seen):
-                    for text, named in candidates.items():
-                        named += [each.letter for each in reads if each.letter.is_named(text)]
-                    if all(_exact(text, named) for text, named in candidates.items()):
-                        # A whole message id fits no other letter.
-                        return [_the_one(text, named) for text, named in candidates.items()]
-        return [_the_one(text, named) for text, named in candidates.items()]
+            with self._queues.browse(queue) as browsing:
+                for letters in browsing:
+                    naming.look_at(letters)
+                    on_seen(len(letters))
+                    if naming.complete:
+                        return naming.letters()
+        return naming.letters()
 
     def forecast(self, letter: Letter) -> tuple[Subject, Forecast]:
         """What a letter is about, and what a replay of it would come to."""
         subject = read_subject(letter.body, self._prefixes)
         return subject, self._forecaster.of(subject)
 
-    def replay(
-        self, queues: Sequence[Queue], selection: Selection, rules: ReplayRules, on_seen: OnSeen
-    ) -> ReplayReport:
-        """Send the selected letters back to the queues they came from; ends by itself."""
-        replay = Replay(
-            post=self._post,
-            queues=self._queues,
-            clock=self._clock,
-            rules=rules,
-            started_at=self._sqs_time(queues),
+    def header(self, order: ReplayOrder) -> Header:
+        """The first line of the manifest of a replay that begins now."""
+        return Header(
+            order=order,
+            dead_letter_urls=self._queues.urls(order.queues),
+            begun_at=self._clock.now(),
+            sqs_time=self._queues.sqs_time(order.queues),
         )
-        with forecast_pool() as pool:
-            for queue in queues:
-                with self._browse(queue, at_once=rules.at_once) as browsing:
-                    for reads in self._walk(browsing, selection, on_seen):
-                        replay.take(browsing, forecast_all(reads, self._forecaster.of, pool))
-                        if replay.ended:
-                            return replay.report
-                        replay.wait()
-                replay.report.sights.append(browsing.sight)
+
+    def replay(
+        self,
+        order: ReplayOrder,
+        on_seen: OnSeen,
+        *,
+        dry_run: bool = False,
+        manifest: Manifest | None = None,
+        sender: Sender | None = None,
+        again: bool = False,
+    ) -> ReplayReport:
+        """Send the selected letters back to the queues they came from; ends by itself.
+
+        Args:
+            order: which letters, and how.
+            on_seen: is told how many letters were seen.
+            dry_run: whether only to say what would happen.
+            manifest: keeps what was sent, and says what an earlier process sent.
+            sender: sends the copies; None sends in this process.
+            again: whether letters are sent whose copy an earlier process may have sent.
+
+        Raises:
+            SendingFailed: the sender could not, or ended; the manifest says how far it came.
+        """
+        journal = None if manifest is None else manifest.journal
+        with ThreadPoolExecutor(_FORECASTS_AT_ONCE, thread_name_prefix="forecast") as pool:
+            header = self.header(order) if manifest is None else manifest.header
+            with (
+                nullcontext(sender)
+                if sender
+                else Sending(self._post, self._clock, journal) as chosen
+            ):
+                replay = Replay(
+                    sender=chosen,
+                    queues=self._directory,
+                    clock=self._clock,
+                    order=order,
+                    dry_run=dry_run,
+                    started_at=header.sqs_time,
+                    manifest=manifest,
+                    again=again,
+                )
+                self._replay(
+                    replay,
+                    order=order,
+                    now=header.begun_at,
+                    on_seen=on_seen,
+                    pool=pool,
+                    patient_until=self._patience(manifest),
+                )
         return replay.report
 
     def export(
@@ -157,7 +186,7 @@ class DeadLetterOffice:
         Raises:
             BadLetterFile: the file cannot be made.
         """
-        return self._keep(queues, selection, to, on_seen, remove=False)
+        return self._keeping.write(queues, selection, to, on_seen, remove=False)
 
     def purge(
         self, queues: Sequence[Queue], selection: Selection, to: Path, on_seen: OnSeen
@@ -169,7 +198,7 @@ class DeadLetterOffice:
         Raises:
             BadLetterFile: the file cannot be made; nothing was deleted.
         """
-        return self._keep(queues, selection, to, on_seen, remove=True)
+        return self._keeping.write(queues, selection, to, on_seen, remove=True)
 
     def bring_back(self, path: Path, on_seen: OnSeen) -> Kept:
         """Put a file's letters on their dead-letter queues, all attributes as they were.
@@ -177,89 +206,44 @@ class DeadLetterOffice:
         Raises:
             BadLetterFile: a line is no letter; nothing was sent.
         """
-        for _ in read_letters(path):
-            pass
-        kept = Kept()
-        for letters in by_tens(read_letters(path)):
-            for queue in dict.fromkeys(letter.queue for letter in letters):
-                self._import(queue, [each for each in letters if each.queue is queue], kept)
-            on_seen(len(letters))
-        return kept
+        return self._keeping.bring_back(path, on_seen)
 
-    def _keep(
+    def _replay(
         self,
-        queues: Sequence[Queue],
-        selection: Selection,
-        to: Path,
-        on_seen: OnSeen,
+        replay: Replay,
         *,
-        remove: bool,
-    ) -> Kept:
-        kept, started_at = Kept(), self._sqs_time(queues)
-        with LetterFile(to) as file:
-            for queue in queues:
-                with self._browse(queue) as browsing:
-                    for reads in self._walk(browsing, selection, on_seen):
-                        # What comes while this runs was not meant by whoever started it.
-                        letters = [
-                            each.letter
-                            for each in reads
-                            if started_at is None or each.letter.sent_at <= started_at
-                        ]
-                        file.write(letters)
-                        kept.letters += len(letters)
-                        if remove:
-                            kept.undeleted += len(browsing.delete(letters))
-                kept.sights.append(browsing.sight)
-        return kept
+        order: ReplayOrder,
+        now: datetime,
+        on_seen: OnSeen,
+        pool: ThreadPoolExecutor,
+        patient_until: datetime | None,
+    ) -> None:
+        selection, sights = order.selection, replay.report.sights
 
-    def _import(self, queue: Queue, letters: Sequence[StoredLetter], kept: Kept) -> None:
-        url = self._queues.dead_letter_url(queue)
-        mails = [Mail(str(index), each.body, each.values()) for index, each in enumerate(letters)]
-        posted = self._post.send(url, mails)
-        kept.letters += len(posted.ids)
-        kept.refused += [
-            f"{letters[int(key)].message_id}: {reason}" for key, reason in posted.refused.items()
-        ]
+        def meant(letter: Letter, subject: Subject) -> bool:
+            return replay.knows(letter) or selection.fits(letter, subject, now)
 
-    def _sqs_time(self, queues: Sequence[Queue]) -> datetime | None:
-        """The time by SQS's own clock, which stamps letters; None where it does not tell."""
-        if not queues:
+        def forecast_all(subjects: Sequence[Subject]) -> list[Forecast]:
+            return self._forecaster.of_all(subjects, pool)
+
+        for queue in order.queues:
+            with self._queues.browse(
+                queue,
+                leaving=not replay.dry_run,
+                at_once=order.at_once,
+                patient_until=patient_until,
+            ) as browsing:
+                for reads in walk(browsing, meant, self._prefixes, on_seen):
+                    replay.take(browsing, reads, forecast_all)
+                    if replay.ended:
+                        replay.finish(whole=False)
+                        return
+                    replay.wait()
+            sights.append(browsing.sight)
+        replay.finish(whole=all(sight.complete for sight in sights))
+
+    def _patience(self, manifest: Manifest | None) -> datetime | None:
+        """Until when letters may be hidden that a process of this replay had in hand."""
+        if manifest is None or manifest.progress.last_at is None:
             return None
-        answer = self._sqs.get_queue_attributes(
-            QueueUrl=self._queues.dead_letter_url(queues[0]), AttributeNames=["QueueArn"]
-        )
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return None if date is None else parsedate_to_datetime(date)
-
-    def _browse(self, queue: Queue, at_once: int | None = None) -> Browsing:
-        return Browsing(
-            self._sqs,
-            queue,
-            self._queues.dead_letter_url(queue),
-            count=self._backlog.of_dead_letters(queue),
-            clock=self._clock,
-            at_once=at_once,
-        )
-
-    def _walk(
-        self, browsing: Browsing, selection: Selection, on_seen: OnSeen
-    ) -> Iterator[list[Read]]:
-        return walk(browsing, selection, self._prefixes, self._clock.now(), on_seen)
-
-
-def _exact(text: str, named: Sequence[Letter]) -> list[Letter]:
-    return [letter for letter in named if letter.message_id == text]
-
-
-def _the_one(text: str, named: Sequence[Letter]) -> Letter:
-    exact = _exact(text, named) or named
-    if not exact:
-        raise UnknownLetter(
-            f"no letter {text!r} can be seen: `dlq list` says what there is; one that somebody "
-            "else looks at shows again within minutes"
-        )
-    if len(exact) > 1:
-        ids = ", ".join(sorted(letter.message_id for letter in exact)[:5])
-        raise AmbiguousLetter(f"{text!r} fits {len(exact)} letters: {ids}; write more of the id")
-    return exact[0]
+        return manifest.progress.last_at + timedelta(seconds=2 * self._queues.seconds)

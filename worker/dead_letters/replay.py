@@ -2,98 +2,32 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections import deque
 from typing import TYPE_CHECKING
 
 from worker.dead_letters.mail import Mail
+from worker.dead_letters.manifest import Progress
+from worker.dead_letters.replay_report import Fate, ReplayReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from producers.queues import Queue, QueueDirectory
     from worker.clock import Clock
     from worker.dead_letters.browsing import Browsing
-    from worker.dead_letters.forecast import Forecast, Verdict
-    from worker.dead_letters.inventory import Sight
+    from worker.dead_letters.forecast import Forecast
     from worker.dead_letters.letter import Letter
-    from worker.dead_letters.mail import Post
-    from worker.dead_letters.walk import Found
+    from worker.dead_letters.manifest import Manifest
+    from worker.dead_letters.replay_order import ReplayOrder
+    from worker.dead_letters.sending import Sender
+    from worker.dead_letters.subject import Subject
+    from worker.dead_letters.walk import Read
 
-_KEPT_NOTES = 20
+    ForecastAll = Callable[[Sequence[Subject]], list[Forecast]]
+
 _FEW_RETURNS = 20
-
-
-class Fate(StrEnum):
-    """What became of a selected letter."""
-
-    REPLAYED = "replayed"
-    WOULD_REPLAY = "would_replay"
-    SKIPPED = "skipped"
-    CAME_BACK = "came_back"
-    ARRIVED_LATER = "arrived_later"
-    FAILED = "failed"
-    NOT_DELETED = "not_deleted"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayRules:
-    """How letters are replayed.
-
-    Args:
-        limit: letters to replay, at most; None for no limit.
-        per_second: letters a second, at most; None for no limit.
-        force: whether letters that cannot succeed are replayed too.
-        dry_run: whether only to say what would happen.
-    """
-
-    limit: int | None = None
-    per_second: float | None = None
-    force: bool = False
-    dry_run: bool = False
-
-    @property
-    def at_once(self) -> int | None:
-        """Letters to receive at a time: few where few a second are sent."""
-        return None if self.per_second is None else max(1, int(self.per_second))
-
-
-@dataclass(slots=True)
-class ReplayReport:
-    """What a replay did.
-
-    Args:
-        fates: letters by what became of them.
-        verdicts: letters by what was forecast for them.
-        notes: why letters were skipped or failed; the first twenty.
-        sights: how much of each queue was seen.
-        stopped: why the replay ended before its time; None where it did not.
-    """
-
-    fates: Counter[Fate] = field(default_factory=Counter)
-    verdicts: Counter[Verdict] = field(default_factory=Counter)
-    notes: list[str] = field(default_factory=list)
-    sights: list[Sight] = field(default_factory=list)
-    stopped: str | None = None
-
-    @property
-    def moved(self) -> int:
-        """Letters that were, or would be, sent."""
-        sent = (Fate.REPLAYED, Fate.WOULD_REPLAY, Fate.NOT_DELETED)
-        return sum(self.fates[fate] for fate in sent)
-
-    @property
-    def failed(self) -> bool:
-        """Whether a person has to look."""
-        bad = (Fate.FAILED, Fate.NOT_DELETED, Fate.CAME_BACK)
-        return self.stopped is not None or any(self.fates[fate] for fate in bad)
-
-    def note(self, letter: Letter, text: str) -> None:
-        """Keep a line about a letter, if there are not too many."""
-        if len(self.notes) < _KEPT_NOTES:
-            self.notes.append(f"{letter.message_id}: {text}")
+_LATELY = 400
 
 
 class Replay:
@@ -103,57 +37,70 @@ class Replay:
     that of the copy that was sent, or it came after the start.
 
     Args:
-        post: sends the copies.
+        sender: sends the copies.
         queues: where they go.
         clock: the time.
-        rules: how.
+        order: which letters, and how.
+        dry_run: whether only to say what would happen.
         started_at: letters that SQS took later, by its own clock, are left; None leaves none.
+        manifest: what an earlier process of this replay did; None where there was none.
+        again: whether letters are sent whose copy an earlier process may have sent.
     """
 
     def __init__(
         self,
         *,
-        post: Post,
+        sender: Sender,
         queues: QueueDirectory,
         clock: Clock,
-        rules: ReplayRules,
+        order: ReplayOrder,
+        dry_run: bool,
         started_at: datetime | None,
+        manifest: Manifest | None = None,
+        again: bool = False,
     ) -> None:
-        self._post = post
+        self._sender = sender
         self._queues = queues
         self._clock = clock
-        self._rules = rules
+        self._order = order
+        self.dry_run = dry_run
         self._started_at = started_at
-        self._copies: set[str] = set()
-        self._next_at = clock.monotonic()
-        self.report = ReplayReport()
+        self._journal = None if manifest is None else manifest.journal
+        self._before = Progress() if manifest is None else manifest.progress
+        self._unsettled = self._before.undeleted | self._before.doubtful
+        self._again = again
+        self._copies = set(self._before.copies)
+        self._lately: deque[bool] = deque(maxlen=_LATELY)
+        self._next_at = 0.0
+        self.report = ReplayReport(manifest=None if manifest is None else manifest.path)
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more is to be sent."""
-        return self.report.stopped is not None or self._room == 0
+        """Whether nothing more is to be done."""
+        return self.report.stopped is not None or (self._room == 0 and not self._unsettled)
 
-    @property
-    def _room(self) -> int | None:
-        limit = self._rules.limit
-        return None if limit is None else max(0, limit - self.report.moved)
+    def knows(self, letter: Letter) -> bool:
+        """Whether an earlier process of this replay began with it: no filter matters any more."""
+        return letter.message_id in self._unsettled
 
-    def take(self, browsing: Browsing, found: Sequence[Found]) -> None:
+    def take(self, browsing: Browsing, reads: Sequence[Read], forecast_all: ForecastAll) -> None:
         """Replay the letters that should be; the others stay where they are."""
-        ready: list[Letter] = []
-        for each in found:
-            if self._room is not None and len(ready) >= self._room:
-                break
-            if self._is_ready(each.letter, each.forecast):
-                ready.append(each.letter)
-        if self._rules.dry_run:
-            self.report.fates.update([Fate.WOULD_REPLAY] * len(ready))
+        self._settle(browsing, [each.letter for each in reads if self.knows(each.letter)])
+        new = [each for each in reads if self._is_new(each.letter)]
+        ready = [each.letter for each in new]
+        if self.dry_run or not self._order.force:
+            forecasts = forecast_all([each.subject for each in new])
+            pairs = zip(ready, forecasts, strict=True)
+            ready = [letter for letter, forecast in pairs if self._is_ready(letter, forecast)]
+        ready = ready[: self._room]
+        if self.dry_run:
+            self.report.count(Fate.WOULD_REPLAY, len(ready))
             return
         by_target: dict[Queue, list[Letter]] = {}
         for letter in ready:
             by_target.setdefault(self.target(letter), []).append(letter)
         for queue, letters in by_target.items():
-            self._send(browsing, queue, letters)
+            self._send(browsing, queue, browsing.ours(letters))
         self._stop_if_they_return()
 
     def wait(self) -> None:
@@ -161,6 +108,17 @@ class Replay:
         pause = self._next_at - self._clock.monotonic()
         if pause > 0:
             self._clock.sleep(pause)
+
+    def finish(self, *, whole: bool) -> None:
+        """Say in the manifest that nothing is open, if so.
+
+        Args:
+            whole: whether every letter was seen: what was not met then is not there any more.
+        """
+        stuck = bool(self.report.fates[Fate.NOT_DELETED] or self.report.fates[Fate.IN_DOUBT])
+        self.report.finished = self.dry_run or not (stuck or (self._unsettled and not whole))
+        if self._journal is not None and self.report.finished and not self.dry_run:
+            self._journal.finish()
 
     def target(self, letter: Letter) -> Queue:
         """The queue that the letter came from: the one it names, else its dead-letter queue's."""
@@ -171,45 +129,88 @@ class Replay:
                 return letter.queue
         return letter.queue
 
-    def _is_ready(self, letter: Letter, forecast: Forecast) -> bool:
-        if letter.message_id in self._copies or letter.original_message_id in self._copies:
+    @property
+    def _room(self) -> int | None:
+        if self._order.limit is None:
+            return None
+        return max(0, self._order.limit - self.report.moved - len(self._before.copies))
+
+    def _settle(self, browsing: Browsing, letters: Sequence[Letter]) -> None:
+        """Delete what was sent by an earlier process; leave what it may have sent."""
+        sent = [each for each in letters if each.message_id in self._before.undeleted]
+        if not self.dry_run:
+            self._delete(browsing, sent, Fate.SENT_BEFORE)
+        for letter in letters:
+            if letter.message_id in self._before.doubtful and not self._again:
+                self.report.fates[Fate.IN_DOUBT] += 1
+                self.report.note(
+                    letter,
+                    "in doubt: a process that ended may have sent its copy; left. "
+                    "--resume with --send-in-doubt sends it, perhaps for the second time",
+                )
+            self._unsettled.discard(letter.message_id)
+
+    def _is_new(self, letter: Letter) -> bool:
+        name = letter.message_id
+        if name in self._before.undeleted or (name in self._before.doubtful and not self._again):
+            return False
+        returned = name in self._copies or letter.original_message_id in self._copies
+        self._lately.append(returned)
+        if returned:
             self.report.fates[Fate.CAME_BACK] += 1
             self.report.note(letter, f"came back: {letter.reason.type}: {letter.reason.message}")
             return False
         if self._started_at is not None and letter.sent_at > self._started_at:
             self.report.fates[Fate.ARRIVED_LATER] += 1
             return False
+        return True
+
+    def _is_ready(self, letter: Letter, forecast: Forecast) -> bool:
         self.report.verdicts[forecast.verdict] += 1
-        if forecast.hopeless and not self._rules.force:
+        if forecast.hopeless and not self._order.force:
             self.report.fates[Fate.SKIPPED] += 1
             self.report.note(letter, f"skipped: {forecast.text}")
             return False
         return True
 
     def _send(self, browsing: Browsing, queue: Queue, letters: Sequence[Letter]) -> None:
-        posted = self._post.send(
+        posted = self._sender.send(
             self._queues.url(queue),
             [Mail(letter.message_id, letter.body, letter.own) for letter in letters],
         )
         self._copies.update(posted.ids.values())
-        undeleted = browsing.delete([each for each in letters if each.message_id in posted.ids])
+        self._delete(browsing, [each for each in letters if each.message_id in posted.ids])
         for letter in letters:
-            refusal = posted.refused.get(letter.message_id)
-            if refusal is not None:
+            name = letter.message_id
+            if name in posted.refused:
                 self.report.fates[Fate.FAILED] += 1
-                self.report.note(letter, f"not sent: {refusal}")
-            elif letter.message_id in undeleted:
+                self.report.note(letter, f"not sent: {posted.refused[name]}")
+            elif name in posted.doubtful:
+                self.report.fates[Fate.IN_DOUBT] += 1
+                self.report.note(letter, f"in doubt, left: {posted.doubtful[name]}")
+        if self._order.per_second is not None:
+            began = max(self._next_at, self._clock.monotonic())
+            self._next_at = began + len(posted.ids) / self._order.per_second
+
+    def _delete(
+        self, browsing: Browsing, letters: Sequence[Letter], fate: Fate = Fate.REPLAYED
+    ) -> None:
+        if not letters:
+            return
+        undeleted = browsing.delete(letters)
+        gone = [each.message_id for each in letters if each.message_id not in undeleted]
+        if self._journal is not None:
+            self._journal.deleted(gone)
+        self.report.count(fate, len(gone))
+        for letter in letters:
+            if letter.message_id in undeleted:
                 self.report.fates[Fate.NOT_DELETED] += 1
                 self.report.note(letter, "sent, but still here too: SQS did not confirm deletion")
-            else:
-                self.report.fates[Fate.REPLAYED] += 1
-        if self._rules.per_second is not None:
-            began = max(self._next_at, self._clock.monotonic())
-            self._next_at = began + len(posted.ids) / self._rules.per_second
 
     def _stop_if_they_return(self) -> None:
         returned = self.report.fates[Fate.CAME_BACK]
-        if returned >= _FEW_RETURNS and returned * 2 > self.report.moved:
+        faster = sum(self._lately) * 2 > len(self._lately) or returned * 2 > self.report.moved
+        if sum(self._lately) >= _FEW_RETURNS and faster:
             self.report.stopped = (
                 f"{returned} of {self.report.moved} replayed letters came back already: what they "
                 "need is not there yet; `dlq list` names the reasons"

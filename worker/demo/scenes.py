@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from producers.messages import Job
 from producers.queues import Queue
-from worker.dead_letters.replay import ReplayRules
-from worker.dead_letters.selection import Selection
+from worker.dead_letters.replay_order import ReplayOrder
 from worker.demo import cast
 from worker.demo.letters import see_letters
 from worker.demo.setting import complete_run, days_before, introduce_customers, write_days
@@ -114,9 +113,7 @@ def _mend(stage: Stage, narrator: Narrator, wrong: list[str]) -> None:
     stage.leap(hour=10, minute=30)
     stage.upload(run.input_objects(stage.installation.prefixes), lambda: None)
     report = stage.installation.dead_letters.replay(
-        (Queue.FILE_PROCESSED,),
-        Selection(ids=frozenset({letter.message_id})),
-        ReplayRules(),
+        ReplayOrder(queues=(Queue.FILE_PROCESSED,), ids=frozenset({letter.message_id})),
         lambda _: None,
     )
     if report.moved != 1:

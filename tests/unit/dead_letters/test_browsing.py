@@ -68,13 +68,14 @@ class ArbitrarySqs:
         *,
         QueueUrl: str,  # noqa: N803 - boto3's name
         Entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef],  # noqa: N803 - boto3's name
-    ) -> None:
+    ) -> dict[str, list[dict[str, str]]]:
         assert QueueUrl == "url"
         with self._lock:
             for entry in Entries:
                 assert entry.get("VisibilityTimeout") == 0
                 self.hidden.discard(entry["ReceiptHandle"])
                 self.visible.add(entry["ReceiptHandle"])
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
 @pytest.mark.parametrize("reappearing", [0.0, 0.02])
