@@ -7,19 +7,24 @@ from typing import Annotated
 import typer
 
 from producers.instant import format_instant
+from worker.commands.dlq_inventory import report_inventory
 from worker.commands.dlq_keeping import export, import_letters, purge
-from worker.commands.dlq_printing import (
-    age,
-    age_seconds,
-    attributes,
-    ledger,
-    pretty,
-    say_what_was_missed,
-    sights,
-)
+from worker.commands.dlq_printing import age, age_seconds, attributes, ledger, pretty
 from worker.commands.dlq_replay import replay
-from worker.commands.dlq_scope import QueueNames, opened, progress, read_queues
-from worker.commands.printing import AsJson, JsonValue, console, print_json, print_table
+from worker.commands.dlq_scope import (
+    Customer,
+    Kind,
+    NewerThan,
+    OlderThan,
+    QueueNames,
+    ReasonType,
+    find_scope,
+    opened,
+    progress,
+    read_filters,
+    read_queues,
+)
+from worker.commands.printing import AsJson, JsonValue, console, print_json
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, replay, keep, remove.")
 
@@ -30,49 +35,27 @@ app.command("import")(import_letters)
 
 
 @app.command("list")
-def list_letters(queue: QueueNames = None, as_json: AsJson = False) -> None:
+def list_letters(
+    *,
+    queue: QueueNames = None,
+    customer: Customer = None,
+    kind: Kind = None,
+    reason: ReasonType = None,
+    older_than: OlderThan = None,
+    newer_than: NewerThan = None,
+    top: Annotated[int, typer.Option(min=1, help="Show no more than this many groups.")] = 20,
+    as_json: AsJson = False,
+) -> None:
     """Count what lies dead, by kind, reason and customer. Disturbs nothing."""
-    installation = opened()
-    queues = read_queues(installation, queue)
-    with progress(installation, queues, "looking") as on_seen:
-        inventory = installation.dead_letters.inventory(queues, on_seen)
-    now = installation.clock.now()
-    if as_json:
-        groups: list[JsonValue] = [
-            {
-                "queue": key.queue,
-                "kind": key.kind,
-                "reason": key.reason,
-                "customer": key.customer,
-                "count": group.count,
-                "oldest": format_instant(group.oldest),
-                "oldestAgeSeconds": age_seconds(group.oldest, now),
-            }
-            for key, group in inventory.ordered()
-        ]
-        print_json(
-            {"letters": inventory.total, "groups": groups, "queues": sights(inventory.sights)}
+    filters = read_filters(
+        customer=customer, kind=kind, reason=reason, older_than=older_than, newer_than=newer_than
+    )
+    scope = find_scope(filters, queue)
+    with progress(scope.installation, scope.queues, "looking") as on_seen:
+        inventory = scope.installation.dead_letters.inventory(
+            scope.queues, on_seen, scope.selection
         )
-        return
-    if inventory.total:
-        print_table(
-            f"{inventory.total:,} dead letters",
-            ("queue", "kind", "reason", "customer", "letters", "oldest"),
-            [
-                (
-                    key.queue,
-                    key.kind,
-                    key.reason,
-                    key.customer,
-                    group.count,
-                    age(group.oldest, now),
-                )
-                for key, group in inventory.ordered()
-            ],
-        )
-    else:
-        console.print("no dead letters")
-    say_what_was_missed(inventory.sights)
+    report_inventory(inventory, scope.installation.clock.now(), top=top, as_json=as_json)
 
 
 @app.command()
@@ -101,6 +84,7 @@ def show(
         "receiveCount": None if letter.death is None else letter.death.receive_count,
         "sentAt": format_instant(letter.sent_at),
         "ageSeconds": age_seconds(letter.since, now),
+        "keptUntil": format_instant(letter.kept_until),
         "attributes": attributes(letter),
         "body": letter.body,
         "ledger": None if forecast.item is None else ledger(forecast.item),
@@ -117,6 +101,7 @@ def show(
         ("customer", ", ".join(subject.customers) or None),
         ("reason", f"{letter.reason.type}: {letter.reason.message}"),
         ("since", f"{format_instant(letter.since)} ({age(letter.since, now)})"),
+        ("kept until", format_instant(letter.kept_until)),
         *[(f"attribute {name}", text) for name, text in attributes(letter).items()],
     ]
     if forecast.item is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,10 +25,31 @@ class GroupKey:
 
 @dataclass(slots=True)
 class Group:
-    """How many letters a group has, and since when the oldest is here (UTC)."""
+    """Letters that have something in common.
+
+    Args:
+        count: how many.
+        oldest: since when the oldest is dead, UTC.
+        oldest_id: its message id.
+        kept_until: when SQS drops the first of them, UTC.
+    """
 
     count: int
     oldest: datetime
+    oldest_id: str
+    kept_until: datetime
+
+    @classmethod
+    def of(cls, letter: Letter) -> Group:
+        """A group of one."""
+        return cls(1, letter.since, letter.message_id, letter.kept_until)
+
+    def add(self, other: Group) -> None:
+        """Take another group in."""
+        self.count += other.count
+        if other.oldest < self.oldest:
+            self.oldest, self.oldest_id = other.oldest, other.oldest_id
+        self.kept_until = min(self.kept_until, other.kept_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +91,7 @@ class Inventory:
     def add(self, letter: Letter, subject: Subject) -> None:
         """Count a letter."""
         key = GroupKey(letter.queue, subject.kind, letter.reason.type, subject.customer)
-        group = self.groups.get(key)
-        if group is None:
-            self.groups[key] = Group(1, letter.since)
-        else:
-            group.count += 1
-            group.oldest = min(group.oldest, letter.since)
+        _add(self.groups, key, Group.of(letter))
 
     @property
     def total(self) -> int:
@@ -83,14 +99,38 @@ class Inventory:
         return sum(group.count for group in self.groups.values())
 
     def ordered(self) -> list[tuple[GroupKey, Group]]:
-        """The groups by queue, the largest first."""
-        return sorted(
-            self.groups.items(),
-            key=lambda pair: (
-                pair[0].queue,
-                -pair[1].count,
-                pair[0].kind,
-                pair[0].reason,
-                pair[0].customer or "",
-            ),
-        )
+        """The groups by customer too, the largest first."""
+        return _ordered(self.groups)
+
+    def by_reason(self) -> list[tuple[GroupKey, Group]]:
+        """The groups by queue, kind and reason alone, the largest first."""
+        found: dict[GroupKey, Group] = {}
+        for key, group in self.groups.items():
+            _add(found, replace(key, customer=None), replace(group))
+        return _ordered(found)
+
+    def leaving_before(self, instant: datetime) -> datetime | None:
+        """When SQS drops the first letter, UTC, if that is before ``instant``."""
+        first = min((group.kept_until for group in self.groups.values()), default=instant)
+        return first if first < instant else None
+
+
+def _add(groups: dict[GroupKey, Group], key: GroupKey, group: Group) -> None:
+    there = groups.get(key)
+    if there is None:
+        groups[key] = group
+    else:
+        there.add(group)
+
+
+def _ordered(groups: dict[GroupKey, Group]) -> list[tuple[GroupKey, Group]]:
+    return sorted(
+        groups.items(),
+        key=lambda pair: (
+            -pair[1].count,
+            pair[0].queue,
+            pair[0].kind,
+            pair[0].reason,
+            pair[0].customer or "",
+        ),
+    )
