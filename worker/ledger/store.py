@@ -86,31 +86,17 @@ class Ledger:
         return read_rows(self._dynamodb, self._table, "fact", keys)
 
     def existing(self, keys: Iterable[str]) -> dict[str, tuple[State, str | None]]:
-        """State and last error of those of at most a hundred facts that the ledger has.
+        """State and last error of those facts that the ledger has.
 
         By strongly consistent reads.
         """
-        waiting = [{"fact": text(key)} for key in keys]
-        found: dict[str, tuple[State, str | None]] = {}
-        while waiting:
-            answer = self._dynamodb.batch_get_item(
-                RequestItems={
-                    self._table: {
-                        "Keys": waiting,
-                        "ConsistentRead": True,
-                        "ProjectionExpression": expressions.LEDGER_STANDING,
-                        "ExpressionAttributeNames": expressions.names_in(
-                            expressions.LEDGER_STANDING
-                        ),
-                    }
-                }
-            )
-            for item in answer["Responses"].get(self._table, ()):
-                error = item.get("lastError", {}).get("S")
-                found[item["fact"]["S"]] = (State(item["state"]["S"]), error)
-            unread = answer.get("UnprocessedKeys", {}).get(self._table)
-            waiting = [{"fact": text(key["fact"]["S"])} for key in unread["Keys"]] if unread else []
-        return found
+        rows = read_rows(
+            self._dynamodb, self._table, "fact", keys, fields=expressions.LEDGER_STANDING
+        )
+        return {
+            key: (State(row["state"]["S"]), row.get("lastError", {}).get("S"))
+            for key, row in rows.items()
+        }
 
     def corrected(self, item: LedgerItem) -> Corrected:
         """A fact with its corrections, and the cancellation of its current generation's event.

@@ -6,12 +6,14 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
+from worker.expressions import names_in
 from worker.tables.attributes import text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
 
     from worker.tables.attributes import ReadAttributes
 
@@ -27,9 +29,12 @@ def read_rows(
     key: str,
     values: Iterable[str],
     *,
+    fields: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, ReadAttributes]:
     """The rows whose ``key`` has one of the values, by that value; those that there are.
+
+    ``fields`` is a projection expression, the key's name in it; None reads whole rows.
 
     What DynamoDB leaves unread, being throttled or over 16 MB, is asked for again.
 
@@ -41,11 +46,14 @@ def read_rows(
     while waiting := list(itertools.islice(keys, MOST_KEYS)):
         pause = _FIRST_PAUSE_SECONDS
         while waiting:
-            answer = dynamodb.batch_get_item(
-                RequestItems={
-                    table: {"Keys": [{key: text(each)} for each in waiting], "ConsistentRead": True}
-                }
-            )
+            asked: KeysAndAttributesTypeDef = {
+                "Keys": [{key: text(each)} for each in waiting],
+                "ConsistentRead": True,
+            }
+            if fields is not None:
+                asked["ProjectionExpression"] = fields
+                asked["ExpressionAttributeNames"] = names_in(fields)
+            answer = dynamodb.batch_get_item(RequestItems={table: asked})
             rows = answer["Responses"].get(table, ())
             found.update((row[key]["S"], row) for row in rows)
             unread = answer.get("UnprocessedKeys", {}).get(table)
