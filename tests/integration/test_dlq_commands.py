@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
@@ -12,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from typer.testing import CliRunner
 
 from producers.billing_month import BillingMonth
@@ -21,9 +23,11 @@ from worker.aws import connect
 from worker.clock import SystemClock
 from worker.commands import dlq, dlq_scope
 from worker.dead_letters.browsing import Browsing
-from worker.dead_letters.errors import AmbiguousLetter, UnknownLetter
+from worker.dead_letters.errors import AmbiguousLetter, BadManifest, UnknownLetter
 from worker.dead_letters.forecast import Forecast, Verdict
 from worker.dead_letters.letter import Letter, Reason
+from worker.dead_letters.manifest import Manifest
+from worker.dead_letters.manifest_shelf import ManifestShelf
 from worker.dead_letters.replay_order import ReplayOrder
 from worker.dead_letters.replay_report import Fate
 from worker.dead_letters.selection import Selection
@@ -141,7 +145,7 @@ def test_list_disturbs_nothing(installation: OperatorInstallation, run: Run) -> 
     }
     assert all(queue["complete"] for queue in first["queues"])
     for listed in (first, second):
-        for group in listed["groups"]:
+        for group in listed["groups"] + listed["reasons"]:
             del group["oldestAgeSeconds"]
     assert first == second
     assert dead(installation) == (25, 0)
@@ -312,9 +316,8 @@ def test_a_copy_is_confirmed_before_its_original_is_deleted(
     installation: OperatorInstallation,
 ) -> None:
     kill_letters(installation, ["cus_A"] * 3)
-    crash_before(installation, "DeleteMessageBatch")
 
-    with pytest.raises(Crash):
+    with crash_before(installation, "DeleteMessageBatch"), pytest.raises(Crash):
         installation.dead_letters.replay(FORCED, nothing)
 
     assert dead(installation) == (3, 0)
@@ -325,9 +328,8 @@ def test_a_letter_is_on_the_disk_before_a_purge_deletes_it(
     installation: OperatorInstallation, tmp_path: Path
 ) -> None:
     kill_letters(installation, ["cus_A"] * 3)
-    crash_before(installation, "DeleteMessageBatch")
 
-    with pytest.raises(Crash):
+    with crash_before(installation, "DeleteMessageBatch"), pytest.raises(Crash):
         installation.dead_letters.purge(FILES, ALL, tmp_path / "purged", nothing)
 
     assert len(lines(tmp_path / "purged")) == 3
@@ -338,11 +340,15 @@ class Crash(BaseException):
     """No handler of exceptions sees it."""
 
 
-def crash_before(installation: OperatorInstallation, call: str) -> None:
+@contextlib.contextmanager
+def crash_before(installation: OperatorInstallation, call: str) -> Iterator[None]:
     def crash(**_: object) -> None:
         raise Crash
 
-    installation.clients.sqs.meta.events.register(f"before-call.sqs.{call}", crash)
+    events, name = installation.clients.sqs.meta.events, f"before-call.sqs.{call}"
+    events.register(name, crash)
+    yield
+    events.unregister(name, crash)
 
 
 def test_a_letter_that_its_queue_refuses_holds_up_no_other(
@@ -642,3 +648,126 @@ def forecast_of(installation: OperatorInstallation, body: str) -> Forecast:
         sent_at=installation.clock.now(),
     )
     return installation.dead_letters.forecast(letter)[1]
+
+
+def begun(installation: OperatorInstallation, path: Path, order: ReplayOrder = FORCED) -> Manifest:
+    return Manifest.begin(path, installation.dead_letters.header(order), installation.clock)
+
+
+def copies(installation: OperatorInstallation) -> Counter[str]:
+    url = installation.queues.url(Queue.FILE_PROCESSED)
+    return Counter(message["Body"] for message in receive_all(installation, url))
+
+
+def test_what_was_sent_before_a_crash_is_deleted_and_not_sent_again(
+    installation: OperatorInstallation, tmp_path: Path
+) -> None:
+    kill_letters(installation, ["cus_A"] * 5)
+    office, path = installation.dead_letters, tmp_path / "manifest"
+    with crash_before(installation, "DeleteMessageBatch"), begun(installation, path) as manifest:
+        # Three of the five are meant.
+        limited = manifest.header.order.model_copy(update={"limit": 3})
+        with pytest.raises(Crash):
+            office.replay(limited, nothing, manifest=manifest)
+    assert dead(installation) == (5, 0)
+
+    with Manifest.resume(path, installation.clock) as manifest:
+        report = office.replay(manifest.header.order, nothing, manifest=manifest)
+
+    assert report.fates == {Fate.SENT_BEFORE: 3, Fate.REPLAYED: 2}
+    assert report.finished
+    assert dead(installation) == (0, 0)
+    assert sorted(copies(installation).values()) == [1] * 5
+
+
+def test_what_may_have_been_sent_is_left_until_a_person_says_so(
+    installation: OperatorInstallation, run: Run, tmp_path: Path
+) -> None:
+    kill_letters(installation, ["cus_A"] * 3)
+    path = tmp_path / "manifest"
+    with begun(installation, path) as manifest:
+        # The process ended after SQS took the copies and before it could write that down.
+        with crash_before(installation, "SendMessageBatch"), pytest.raises(Crash):
+            installation.dead_letters.replay(FORCED, nothing, manifest=manifest)
+        assert dead(installation) == (3, 0)
+
+    left = run.json("replay", "--resume", str(path), "--yes", code=1)
+    assert left["outcomes"] == {"in_doubt": 3}
+    assert not left["finished"]
+    assert dead(installation) == (3, 0)
+
+    sent = run.json("replay", "--resume", str(path), "--send-in-doubt", "--yes")
+    assert sent["outcomes"] == {"replayed": 3}
+    assert sent["finished"]
+    assert dead(installation) == (0, 0)
+    with pytest.raises(BadManifest, match="nothing is left to resume"):
+        run("replay", "--resume", str(path), "--yes")
+
+
+def test_the_same_command_resumes_and_another_is_held_up(
+    installation: OperatorInstallation, run: Run
+) -> None:
+    kill_letters(installation, ["cus_A"] * 4)
+    shelf = ManifestShelf.of_user()
+    with (
+        crash_before(installation, "DeleteMessageBatch"),
+        begun(installation, shelf.place(installation.clock.now())) as manifest,
+        pytest.raises(Crash),
+    ):
+        installation.dead_letters.replay(FORCED, nothing, manifest=manifest)
+
+    with pytest.raises(BadManifest, match="another replay of these queues was interrupted"):
+        run("replay", "--yes", "--customer", "cus_A")
+    report = run.json("replay", "--yes", "--force", "--queue", "file-processed")
+
+    assert report["outcomes"] == {"sent_before": 4}
+    assert sorted(copies(installation).values()) == [1] * 4
+    # Nothing is left behind, so other replays are free.
+    assert run.json("replay", "--yes", "--customer", "cus_A")["outcomes"] == {}
+
+
+def test_a_manifest_says_which_letters_so_filters_are_refused_beside_it(
+    installation: OperatorInstallation, run: Run, tmp_path: Path
+) -> None:
+    with begun(installation, tmp_path / "manifest"):
+        pass
+
+    run("replay", "--resume", str(tmp_path / "manifest"), "--force", "--yes", code=2)
+
+
+def test_a_copy_that_sqs_did_not_confirm_is_not_sent_again(
+    installation: OperatorInstallation, tmp_path: Path
+) -> None:
+    kill_letters(installation, ["cus_A"] * 2)
+    events = installation.clients.sqs.meta.events
+
+    def cut_off(**_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="https://sqs")
+
+    events.register("after-call.sqs.SendMessageBatch", cut_off)
+    with begun(installation, tmp_path / "manifest") as manifest:
+        report = installation.dead_letters.replay(FORCED, nothing, manifest=manifest)
+    events.unregister("after-call.sqs.SendMessageBatch", cut_off)
+
+    assert report.fates == {Fate.IN_DOUBT: 2}
+    assert report.failed
+    assert dead(installation) == (2, 0)
+    assert sum(copies(installation).values()) == 2
+
+
+def test_a_long_list_is_cut_and_says_so(installation: OperatorInstallation, run: Run) -> None:
+    kill_letters(installation, [f"cus_{number:03}" for number in range(30)] + ["cus_000"] * 5)
+
+    listed = run.json("list", "--top", "10")
+    assert [(group["customer"], group["count"]) for group in listed["groups"]][:1] == [
+        ("cus_000", 6)
+    ]
+    assert len(listed["groups"]) == 10
+    assert listed["groupsCut"] == {"groups": 20, "letters": 20}
+    assert [group["count"] for group in listed["reasons"]] == [35]
+
+    text = run("list", "--top", "10")
+    assert "35 dead letters" in text
+    assert "the largest 10 of 30 groups by customer" in text
+    assert "cut: 20 more groups with 20 letters" in text
+    assert run.json("list", "--customer", "cus_000")["letters"] == 6

@@ -230,8 +230,11 @@ class _Running:
     began: float
 
 
-def prove(letters: int, kills: int) -> Mapping[str, Ended]:
+def prove(letters: int, kills: int, answer_seconds: float = 0.0) -> Mapping[str, Ended]:
     """Do all of it; returns each command's end, by name.
+
+    ``answer_seconds`` is how long SQS takes to say that a copy was sent: the longer, the likelier
+    a kill falls in between.
 
     Raises:
         AssertionError: letters were lost, doubled or miscounted, or memory grew without bound.
@@ -242,7 +245,7 @@ def prove(letters: int, kills: int) -> Mapping[str, Ended]:
     with (
         tempfile.TemporaryDirectory() as directory,
         EmbeddedAws() as aws,
-        QueueServer(seed=1) as queues,
+        QueueServer(1, answer_seconds) as queues,
     ):
         ground = Ground(aws, queues, Path(directory))
         ground.fill(letters)

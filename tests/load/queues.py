@@ -89,9 +89,10 @@ class _Queue:
 class Queues:
     """All queues; one is made when it is first named."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, answer_seconds: float) -> None:
         self._queues: dict[str, _Queue] = {}
         self._random = random.Random(seed)  # noqa: S311 - an order, no secret
+        self._answer_seconds = answer_seconds
 
     async def answer(self, action: str, request: Request, host: str) -> Answer:
         if action == "GetQueueUrl":
@@ -109,7 +110,11 @@ class Queues:
         }
         if action not in actions:
             raise _Refused("UnsupportedOperation")
-        return actions[action](queue, request)
+        answer = actions[action](queue, request)
+        if action == "SendMessageBatch":
+            # What is sent is there before its sender knows.
+            await asyncio.sleep(self._answer_seconds)
+        return answer
 
     async def _receive(self, queue: _Queue, request: Request) -> Answer:
         deadline = time.monotonic() + request.get("WaitTimeSeconds", 0)
@@ -188,13 +193,13 @@ class Queues:
 class QueueServer:
     """The queues as a process of their own, which never outlives its parent; a context manager."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, answer_seconds: float = 0.0) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "tests.load.queues", str(port), str(seed)],
+            [sys.executable, "-m", "tests.load.queues", str(port), str(seed), str(answer_seconds)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -250,8 +255,8 @@ async def _converse(
     writer.close()
 
 
-async def _serve(port: int, seed: int) -> None:
-    queues = Queues(seed)
+async def _serve(port: int, seed: int, answer_seconds: float) -> None:
+    queues = Queues(seed, answer_seconds)
     server = await asyncio.start_server(
         lambda reader, writer: _converse(queues, reader, writer), "127.0.0.1", port
     )
@@ -269,4 +274,4 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])))

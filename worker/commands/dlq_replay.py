@@ -129,9 +129,15 @@ def replay(
     if not yes and not _is_wanted(_plan(installation, order), as_json=as_json):
         return
     office, clock = installation.dead_letters, installation.clock
+    with _ended_by_signals(), progress(installation, order.queues, "SQS moves") as on_seen:
+        moved, queues = office.move(order, on_seen)
+    if not queues:
+        _report(moved, as_json=as_json, dry_run=False)
+        return
+    order = order.model_copy(update={"queues": queues})
     path = manifest or ManifestShelf.of_user().place(clock.now())
     with Manifest.begin(path, office.header(order), clock) as begun:
-        _replay(installation, begun, again=False, as_json=as_json)
+        _replay(installation, begun, again=False, as_json=as_json, moved=moved)
 
 
 def _resume(
@@ -160,7 +166,12 @@ def _resume(
 
 
 def _replay(
-    installation: OperatorInstallation, manifest: Manifest, *, again: bool, as_json: bool
+    installation: OperatorInstallation,
+    manifest: Manifest,
+    *,
+    again: bool,
+    as_json: bool,
+    moved: ReplayReport | None = None,
 ) -> None:
     order = manifest.header.order
     errors.print(f"manifest: {manifest.path}", markup=False, soft_wrap=True)
@@ -172,6 +183,8 @@ def _replay(
         report = installation.dead_letters.replay(
             order, on_seen, manifest=manifest, sender=courier, again=again
         )
+    if moved is not None:
+        report.add(moved)
     _report(report, as_json=as_json, dry_run=False)
 
 
@@ -236,6 +249,9 @@ def _left_behind(
 
 def _is_same(order: ReplayOrder, texts: tuple[str, ...], left: ReplayOrder) -> bool:
     """Whether a replay that names these ids is the one that was left."""
+    if left.takes_everything and set(left.queues) <= set(order.queues):
+        # SQS itself may have seen to the other queues.
+        order = order.model_copy(update={"queues": left.queues})
     if not texts:
         return order == left
     ids = left.ids or frozenset()

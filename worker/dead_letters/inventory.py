@@ -47,8 +47,10 @@ class Group:
     def add(self, other: Group) -> None:
         """Take another group in."""
         self.count += other.count
-        if other.oldest < self.oldest:
-            self.oldest, self.oldest_id = other.oldest, other.oldest_id
+        # Of several as old, always the same one, whatever the order they come in.
+        self.oldest, self.oldest_id = min(
+            (self.oldest, self.oldest_id), (other.oldest, other.oldest_id)
+        )
         self.kept_until = min(self.kept_until, other.kept_until)
 
 

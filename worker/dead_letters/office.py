@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from worker.dead_letters.inventory import Inventory
 from worker.dead_letters.keeping import Keeping, Kept
 from worker.dead_letters.manifest import Header
+from worker.dead_letters.move_task import MoveTask, NoMoveTask
 from worker.dead_letters.naming import Naming
 from worker.dead_letters.post import Post
 from worker.dead_letters.queues import DeadLetterQueues
@@ -177,6 +178,26 @@ class DeadLetterOffice:
                     patient_until=self._patience(manifest),
                 )
         return replay.report
+
+    def move(self, order: ReplayOrder, on_seen: OnSeen) -> tuple[ReplayReport, tuple[Queue, ...]]:
+        """Let SQS itself send back what it can: whole queues, where the order means just that.
+
+        Returns:
+            what was moved, and the queues that are to be replayed letter by letter.
+        """
+        task = MoveTask(self._queues, on_seen)
+        if not task.suits(order):
+            return task.report, order.queues
+        left = []
+        for queue in order.queues:
+            try:
+                if self._queues.visible([queue]):
+                    task.move(queue, order)
+            except NoMoveTask:
+                left.append(queue)
+            if task.report.stopped is not None:
+                return task.report, ()
+        return task.report, tuple(left)
 
     def export(
         self, queues: Sequence[Queue], selection: Selection, to: Path, on_seen: OnSeen

@@ -74,6 +74,16 @@ class ReplayReport:
         if letters:
             self.fates[fate] += letters
 
+    def add(self, other: ReplayReport) -> None:
+        """Take over what another did."""
+        self.fates += other.fates
+        self.verdicts += other.verdicts
+        self.notes += other.notes
+        self.sights += other.sights
+        self.stopped = self.stopped or other.stopped
+        self.manifest = self.manifest or other.manifest
+        self.finished = self.finished and other.finished
+
     def note(self, letter: Letter, text: str) -> None:
         """Keep a line about a letter, if there are not too many."""
         if len(self.notes) < _KEPT_NOTES:
