@@ -26,6 +26,7 @@ from worker.commands.reconcile import reconcile
 from worker.commands.report import report
 from worker.commands.resend import resend
 from worker.commands.resolve import resolve
+from worker.commands.status import status
 from worker.commands.work import work
 from worker.consumer.consumer import SideThreadDied
 from worker.errors import BillingError
@@ -51,6 +52,7 @@ app.command("preview")(preview)
 app.command("reconcile")(reconcile)
 app.command("report")(report)
 app.add_typer(stripe.app, name="stripe")
+app.command("status")(status)
 app.command("doctor")(doctor)
 app.command("resolve")(resolve)
 app.command("resend")(resend)

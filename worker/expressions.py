@@ -134,3 +134,9 @@ HISTORY_NO_ERROR = "SET ledgerFence = :fence REMOVE stripeMeterError"
 # Daily rows of months that have ended and that nothing has billed, by the index on status and date.
 DAILY_OPEN_BEFORE = "billingStatus = :pending AND #date < :date"
 DAILY_OPEN_FIELDS = "customerId, #date"
+
+# --- The status -------------------------------------------------------------------------------
+
+# A day's, and a month's, rows in one status are counted by their indexes.
+DAILY_AT = "billingStatus = :status AND #date = :date"
+MONTHLY_AT = "billingStatus = :status AND billingMonth = :month"

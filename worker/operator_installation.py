@@ -15,6 +15,8 @@ from worker.report.method import method
 from worker.resending import Resending
 from worker.settlement import SendPolicy
 from worker.statement.reader import StatementReader
+from worker.status.observer import Observer
+from worker.status.row_counts import RowCounts
 from worker.stripe_api.customers import customer_problem
 
 if TYPE_CHECKING:
@@ -63,6 +65,20 @@ class OperatorInstallation(Installation):
             controls=self.controls.current,
             stamp=self.settings.event_timestamp,
             prices=self.prices,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def observer(self) -> Observer:
+        """Sees what goes on."""
+        return Observer(
+            backlog=self.backlog,
+            queues=self.queues,
+            counts=RowCounts(self.clients.dynamodb, self.tables),
+            ledger=self.ledger,
+            stripe_problem=self.stripe.problem,
+            controls=self.controls.read,
+            count_customers=self.settings.customer_source == "dynamodb",
             clock=self.clock,
         )
 
