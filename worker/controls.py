@@ -8,6 +8,7 @@ DynamoDB takes 400 KB an item, enough for some two thousand customers
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _KEY = "controls"
 # How long a worker believes what it read: so soon a pause takes effect everywhere.
-BELIEVED_SECONDS = 30.0
+BELIEVED = timedelta(seconds=30)
 
 
 class TooManyControls(Permanent):
@@ -99,12 +100,13 @@ class ControlTable:
         self._dynamodb = dynamodb
         self._table = table
         self._clock = clock
-        self._last: tuple[float, Controls] | None = None
+        self._last: tuple[datetime, Controls] | None = None
 
     def current(self) -> Controls:
         """The controls as they were at most half a minute ago."""
-        now, last = self._clock.monotonic(), self._last
-        if last is None or now - last[0] >= BELIEVED_SECONDS:
+        now, last = self._clock.now(), self._last
+        # A clock that was set back makes no reading young.
+        if last is None or not timedelta(0) <= now - last[0] < BELIEVED:
             last = self._last = (now, self.read())
         return last[1]
 

@@ -50,10 +50,6 @@ if TYPE_CHECKING:
     from worker.consumer.side_job import SideJob
 
 
-# Pages of S3's listing in flight at once, of all customers together.
-LIST_IN_FLIGHT = 64
-
-
 class Installation(Connections):
     """Everything that one process needs, wired."""
 

@@ -16,7 +16,7 @@ from worker.cli import app
 from worker.commands import control as control_command
 from worker.commands import doctor as doctor_command
 from worker.commands import preview as preview_command
-from worker.controls import BELIEVED_SECONDS
+from worker.controls import BELIEVED
 from worker.ledger.item import State
 from worker.outcome import Done, Retry
 
@@ -150,9 +150,10 @@ def test_a_worker_learns_of_a_pause_within_half_a_minute(
     scenario: Scenario, operator: Operator
 ) -> None:
     controls = scenario.worker.controls
-    scenario.clock.readings = [100.0, 100.0 + BELIEVED_SECONDS - 1, 100.0 + BELIEVED_SECONDS]
     assert controls.current().pause_of("cus_A") is None
     operator.run("pause")
 
+    scenario.wall.advance(BELIEVED - timedelta(seconds=1))
     assert controls.current().pause_of("cus_A") is None
+    scenario.wall.advance(timedelta(seconds=1))
     assert controls.current().pause_of("cus_A") is not None
