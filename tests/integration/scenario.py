@@ -77,19 +77,19 @@ class Changes(TypedDict, total=False):
 class WorkerClock:
     """The wall clock is set by the test; the monotonic one runs; waiting moves the wall clock.
 
-    `readings`, if any, are what the monotonic clock shows next.
+    `stood_still` seconds are added to the monotonic one: the process was suspended for so long.
     """
 
     def __init__(self, wall: SettableClock) -> None:
         self._wall = wall
         self.slept: list[float] = []
-        self.readings: list[float] = []
+        self.stood_still = 0.0
 
     def now(self) -> datetime:
         return self._wall()
 
     def monotonic(self) -> float:
-        return self.readings.pop(0) if self.readings else time.monotonic()
+        return time.monotonic() + self.stood_still
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.stripe_simulator.faults import Fault
+    from worker.ledger.item import LedgerItem
 
 EVENTS = Match(method="POST", path_prefix="/v1/billing/meter_events")
 KEY = "storage-usage#cus_A#2026-10"
@@ -456,10 +457,21 @@ def test_an_open_fate_is_never_sent_again_after_23_hours(scenario: Scenario) -> 
     assert event.offers == 1
 
 
-def test_a_pause_between_claim_and_call_sends_nothing(scenario: Scenario) -> None:
+def test_a_pause_between_claim_and_call_sends_nothing(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scenario.customers("cus_A")
     scenario.month("cus_A", "2026-10", [5])
-    scenario.clock.readings = [0.0, 61.0]
+    ledger = scenario.worker.ledger
+    claim = ledger.claim
+
+    def claim_and_stand_still(seen: LedgerItem, wanted: LedgerItem) -> LedgerItem:
+        monkeypatch.undo()
+        held = claim(seen, wanted)
+        scenario.clock.stood_still += 61
+        return held
+
+    monkeypatch.setattr(ledger, "claim", claim_and_stand_still)
 
     outcome = scenario.handle(bill_body("cus_A"))
 
