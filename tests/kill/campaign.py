@@ -41,7 +41,7 @@ PATIENCE = {
     "SIFTBEAM_DRAIN_SECONDS": "5",
 }
 _WORKERS = 3
-_DRAIN_SECONDS = 180.0
+_DRAIN_SECONDS = 300.0
 # A killed replay hides the letters it had received for a minute.
 _HIDDEN_SECONDS = 100.0
 _MOST_DRAINS = 12
@@ -229,9 +229,17 @@ class Campaign:
                 time.sleep(self._chance.random() * 0.5)
                 self._bury(drain, "drain")
                 continue
-            assert drain.wait(_DRAIN_SECONDS) == 0, drain.said()[-3000:]
+            self._finish(drain)
             if not open_facts(self.scenario, self.facts):
                 return
+
+    def _finish(self, drain: Process) -> None:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while not drain.ended() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        left = {str(queue): self.scenario.worker.backlog.of(queue) for queue in Queue}
+        assert drain.ended(), f"a drain does not end: {left}\n{drain.said()[-8000:]}"
+        assert drain.wait(1) == 0, drain.said()[-3000:]
 
     def _replay(self) -> None:
         """Replay what may be replayed, once no killed replay hides it any more."""
