@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
 
 from infra.embedded_aws import EmbeddedAws
+from infra.stripe_simulator import serve
 from tests.integration.conftest import Clients, deploy_data_stack
 from tests.parity.differences import DIFFERENCES
 from tests.parity.dynamodb_engines import ServedDynamoDb, SimulatedDynamoDb, client_of
 from tests.parity.dynamodb_local import DynamoDbLocal, why_not
 from tests.parity.sqs_engines import ServedSqs, SimulatedSqs
+from tests.parity.stripe_engines import (
+    DoubledStripe,
+    SimulatedStripe,
+    WithoutASocket,
+    over_http,
+    seeded,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +32,17 @@ if TYPE_CHECKING:
     from tests.integration.conftest import DataStack
     from tests.parity.dynamodb_engines import DynamoDb
     from tests.parity.sqs_engines import Sqs
+    from tests.parity.stripe_engines import Stripe
 
 # `make parity` sets it: then a missing engine is a failure.
 REQUIRED = os.environ.get("REQUIRE_DYNAMODB_LOCAL") == "1"
 DYNAMODB_ENGINES = ("simulation", "ministack", "dynamodb-local")
-ENGINES = {"db": DYNAMODB_ENGINES, "sqs": ("simulation", "ministack")}
+STRIPE_ENGINES = ("simulation", "core", "http")
+ENGINES = {
+    "db": DYNAMODB_ENGINES,
+    "sqs": ("simulation", "ministack"),
+    "stripe": STRIPE_ENGINES,
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,3 +125,27 @@ def sqs(engine: str, request: pytest.FixtureRequest) -> Iterator[Sqs]:
     served = ServedSqs(request.getfixturevalue("ministack"))
     yield served
     served.close()
+
+
+@contextmanager
+def stripe_engine(name: str) -> Iterator[Stripe]:
+    """A Stripe of its own, by its engine's name."""
+    if name == "simulation":
+        yield SimulatedStripe()
+        return
+    simulator, clock = seeded()
+    if name == "core":
+        yield DoubledStripe(
+            simulator, clock, "http://stripe.invalid", lambda: WithoutASocket(simulator)
+        )
+        return
+    with serve(simulator) as served, requests.Session() as session:
+        session.trust_env = False
+        yield DoubledStripe(simulator, clock, served.url, over_http(session))
+
+
+@pytest.fixture
+def stripe(engine: str) -> Iterator[Stripe]:
+    """An engine with two meters and two customers."""
+    with stripe_engine(engine) as made:
+        yield made
