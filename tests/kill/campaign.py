@@ -40,7 +40,6 @@ PATIENCE = {
     "SIFTBEAM_CONCURRENCY": "4",
     "SIFTBEAM_DRAIN_SECONDS": "5",
 }
-_WORKERS = 3
 _DRAIN_SECONDS = 300.0
 # A killed replay hides the letters it had received for a minute.
 _HIDDEN_SECONDS = 100.0
@@ -57,13 +56,15 @@ class Campaign:
         scenario: an empty world whose Stripe runs on the machine's clock.
         seed: what decides whom to kill, and when.
         kills: how many processes.
-        replays: kill `dlq replay` too, at the cost of a minute's wait.
+        workers: how many work at once.
+        thorough: kill `dlq replay` and drains too, at the cost of minutes.
     """
 
     scenario: Scenario
     seed: int
     kills: int
-    replays: bool = True
+    workers: int = 3
+    thorough: bool = True
     done: Counter[str] = field(default_factory=Counter)
     facts: list[ExpectedFact] = field(default_factory=list)
     _chance: random.Random = field(init=False)
@@ -80,9 +81,9 @@ class Campaign:
         scenario, chance = self.scenario, self._chance
         scenario.simulator.add_faults(*self._lies())
         scenario.send(Queue.FILE_PROCESSED, UNREADABLE)
-        letters = self._plant(4, letters=True) if self.replays else []
+        letters = self._plant(4, letters=True) if self.thorough else []
         self._plant(6)
-        self._workers = [self._spawn() for _ in range(_WORKERS)]
+        self._workers = [self._spawn() for _ in range(self.workers)]
         while self.killed < self.kills:
             self._plant(chance.randint(1, 4))
             self._repeat()
@@ -210,15 +211,15 @@ class Campaign:
         for worker in self._workers:
             worker.terminate()
         for worker in self._workers:
-            worker.wait(20)
+            worker.wait(60)
 
     # --- What is left -------------------------------------------------------------------------
 
     def _bring_home(self) -> None:
         """Drain and resolve, killing a drain or two, until nothing waits."""
-        doomed = 2 if self.kills > 10 else 1
+        doomed = 2 if self.thorough else 0
         for attempt in range(_MOST_DRAINS):
-            if self.replays:
+            if self.thorough:
                 self._replay()
             resolved = self.scenario.cli("resolve", "--all", **PATIENCE)
             assert resolved.returncode in {0, 1}, resolved.stderr

@@ -16,7 +16,7 @@ def test_killed_workers_bill_every_fact_once(embedded_aws: EmbeddedAws) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201 - what makes a failure repeatable
     with theatre(embedded_aws) as scenario:
-        campaign = Campaign(scenario, seed, kills=6, replays=False)
+        campaign = Campaign(scenario, seed, kills=6, workers=2, thorough=False)
 
         verdict = campaign.run()
 
