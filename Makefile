@@ -13,6 +13,7 @@ BENCH_VENV := .venv-bench
 
 SEEDS ?= 10000
 START ?= 0
+LETTERS ?= 100000
 ROUNDS ?= 6
 
 .PHONY: install demo test bench simulate parity kill lint format contract lock clean
@@ -37,6 +38,9 @@ bench: $(BENCH_VENV)/.ready ## each benchmark with its peers, one after the othe
 
 kill: $(VENV)/.dev ## kill -9 of real workers, fifty a round, and look what was billed (ROUNDS=)
 	$(BIN)/python -m tests.kill --rounds $(ROUNDS)
+
+load: $(VENV)/.dev ## 100,000 dead letters listed, replayed, killed and resumed (LETTERS=)
+	$(BIN)/python -m tests.load.dead_letters --letters $(LETTERS)
 
 lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check .

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,9 +33,6 @@ from worker.dead_letters.replay_order import ReplayOrder
 from worker.dead_letters.replay_report import Fate, ReplayReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import FrameType
-
     from worker.operator_installation import OperatorInstallation
 
 _WITH_RESUME = {"resume", "yes", "as_json", "send_in_doubt", "dry_run"}
@@ -129,7 +124,7 @@ def replay(
     if not yes and not _is_wanted(_plan(installation, order), as_json=as_json):
         return
     office, clock = installation.dead_letters, installation.clock
-    with _ended_by_signals(), progress(installation, order.queues, "SQS moves") as on_seen:
+    with progress(installation, order.queues, "SQS moves") as on_seen:
         moved, queues = office.move(order, on_seen)
     if not queues:
         _report(moved, as_json=as_json, dry_run=False)
@@ -176,7 +171,6 @@ def _replay(
     order = manifest.header.order
     errors.print(f"manifest: {manifest.path}", markup=False, soft_wrap=True)
     with (
-        _ended_by_signals(),
         progress(installation, order.queues, "replaying") as on_seen,
         Courier(manifest) as courier,
     ):
@@ -271,18 +265,3 @@ def _must_stand_alone(context: typer.Context) -> None:
                 f"the manifest says which letters and how; leave out --{name.replace('_', '-')}",
                 param_hint="--resume",
             )
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the replay as Ctrl-C does: letters are shown again."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

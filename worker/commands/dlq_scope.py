@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from dataclasses import dataclass
 from datetime import timedelta  # noqa: TC003 - a dataclass field
@@ -19,6 +20,7 @@ from worker.dead_letters.selection import Selection, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from worker.operator_installation import OperatorInstallation
 
@@ -130,14 +132,30 @@ def read_queues(
 def progress(
     installation: OperatorInstallation, queues: Sequence[Queue], doing: str
 ) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal, where standard error is one."""
-    if not errors.is_terminal:
-        yield lambda _: None
-        return
-    total = installation.dead_letters.visible(queues) or None
-    with Progress(console=errors, transient=True) as bar:
-        task = bar.add_task(doing, total=total)
-        yield lambda seen: bar.advance(task, seen)
+    """A bar on the terminal, where standard error is one; around every pass over the queues."""
+    with _ended_by_signals():
+        if not errors.is_terminal:
+            yield lambda _: None
+            return
+        total = installation.dead_letters.visible(queues) or None
+        with Progress(console=errors, transient=True) as bar:
+            task = bar.add_task(doing, total=total)
+            yield lambda seen: bar.advance(task, seen)
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal end a pass as Ctrl-C does: letters are shown again."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _duration(text: str | None, hint: str) -> timedelta | None:

@@ -29,9 +29,19 @@ class ManifestShelf:
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str] = os.environ) -> ManifestShelf:
-        """The user's own (https://specifications.freedesktop.org/basedir-spec/latest/)."""
-        state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        return cls(Path(state) / "siftbeam-billing" / "replays")
+        """The user's own (https://specifications.freedesktop.org/basedir-spec/latest/).
+
+        Raises:
+            BadManifest: the user has no home.
+        """
+        state = environment.get("XDG_STATE_HOME")
+        try:
+            home = Path(state) if state else Path.home() / ".local" / "state"
+        except RuntimeError:
+            raise BadManifest(
+                "this user has no home to keep the manifest in; set XDG_STATE_HOME"
+            ) from None
+        return cls(home / "siftbeam-billing" / "replays")
 
     def place(self, now: datetime) -> Path:
         """Where a new one goes."""
