@@ -235,8 +235,8 @@ def _left_behind(
             errors.print("resuming an interrupted replay", soft_wrap=True)
             return path
         raise BadManifest(
-            f"another replay of these queues was interrupted; end it first: dlq replay --resume "
-            f"{path}; or remove that file, and what it had in hand may be sent twice"
+            "another replay of these queues was interrupted, or still runs; end it first: dlq "
+            f"replay --resume {path}; or remove that file, and what it had in hand may be sent twice"
         )
     return None
 
