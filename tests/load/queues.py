@@ -228,13 +228,14 @@ async def _converse(
     for number in itertools.count(1):
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            headers = {
+                name.lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
+            }
+            content = await reader.readexactly(int(headers.get("content-length", 0)))
         except (asyncio.IncompleteReadError, ConnectionError):
+            # Whoever was killed said half a sentence.
             break
-        headers = {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in head.split("\r\n")[1:])
-        }
-        content = await reader.readexactly(int(headers.get("content-length", 0)))
         status, answer = "200 OK", {}
         try:
             action = headers["x-amz-target"].removeprefix("AmazonSQS.")

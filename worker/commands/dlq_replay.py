@@ -235,8 +235,8 @@ def _left_behind(
             errors.print("resuming an interrupted replay", soft_wrap=True)
             return path
         raise BadManifest(
-            "another replay of these queues was interrupted, or still runs; end it first: dlq "
-            f"replay --resume {path}; or remove that file, and what it had in hand may be sent twice"
+            "another replay of these queues was interrupted, or still runs; end it first with dlq "
+            f"replay --resume {path}, or remove that file: what it had in hand may go twice then"
         )
     return None
 
