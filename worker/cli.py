@@ -16,6 +16,7 @@ from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local, stripe
 from worker.commands.adjust import adjust
 from worker.commands.control import exclude, include, pause, resume
+from worker.commands.cost import cost
 from worker.commands.demo import demo
 from worker.commands.doctor import doctor
 from worker.commands.health import health
@@ -61,6 +62,7 @@ app.command("pause")(pause)
 app.command("resume")(resume)
 app.command("exclude")(exclude)
 app.command("include")(include)
+app.command("cost")(cost)
 app.command("provision")(provision)
 
 

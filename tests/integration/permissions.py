@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ class Recorder:
 
     stack: DataStack
     patch: pytest.MonkeyPatch
-    needs: set[Need] = field(default_factory=set)
+    calls: Counter[Need] = field(default_factory=Counter)
     _asked: threading.local = field(default_factory=threading.local)
 
     def clients(self) -> AwsClients:
@@ -79,7 +80,7 @@ class Recorder:
 
         def watched(address: BucketAddress, target: str) -> Mapping[str, str]:
             prefix = parse_qs(urlsplit(target).query).get("prefix", [""])[0]
-            self.needs.add(Need("s3:ListBucket", f"s3:{self.stack.bucket}", prefix))
+            self.calls[Need("s3:ListBucket", f"s3:{self.stack.bucket}", prefix)] += 1
             return signed(address, target)
 
         self.patch.setattr(BucketAddress, "signed", watched)
@@ -93,9 +94,16 @@ class Recorder:
         service = _SERVICES.get(service, service)
         named = f"{service}:{operation}"
         action = _ACTIONS.get(named, named)
-        self.needs |= {
-            Need(action, *resource) for resource in _resources(service, self._asked.params)
-        }
+        needed = _resources(service, self._asked.params)
+        self.calls.update(Need(action, *resource) for resource in needed)
+
+    def made(self, action: str, resource: str) -> int:
+        """How many calls of an action there were on resources whose name ends so."""
+        return sum(
+            count
+            for need, count in self.calls.items()
+            if need.action == action and need.resource.endswith(resource)
+        )
 
 
 def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

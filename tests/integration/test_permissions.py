@@ -73,7 +73,7 @@ def worked(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     for job in worker.side_jobs():
         job.run(Vitals(poll_age=0, lease_age=0, in_hand=0, longest_in_hand=0))
     close_clients(clients)
-    return recorder.needs
+    return set(recorder.calls)
 
 
 def test_the_worker_may_do_what_it_does_and_nothing_else(
