@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
+from worker.lease import check_lease
+from worker.listing.errors import SlowedDown, Unreachable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from worker.aws import AwsClients
     from worker.circuit import Circuit
+    from worker.listing.page import Page
+    from worker.listing.query import PageQuery, Pages
 
 _SERVER_ERRORS = 500
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html and
@@ -79,6 +84,37 @@ class WatchedClient:
     def _unanswered(self, exception: Exception, **_: object) -> None:
         if isinstance(exception, (HTTPClientError, NoConnection)):
             self._circuit.failed(f"{type(exception).__name__}: {exception}")
+
+
+class WatchedPages:
+    """Pages of a listing, each of which tells the circuit whether S3 can be used.
+
+    A listing may take hours, so each page is also where it ends once the message is another's.
+
+    Args:
+        pages: fetches them.
+        circuit: S3's.
+    """
+
+    def __init__(self, pages: Pages, circuit: Circuit) -> None:
+        self._pages = pages
+        self._circuit = circuit
+
+    def fetch(self, query: PageQuery) -> Page:
+        """The page, checked.
+
+        Raises:
+            ListingFailed: it could not be had.
+            LeaseLost: the message in hand is another worker's by now.
+        """
+        check_lease()
+        try:
+            page = self._pages.fetch(query)
+        except (SlowedDown, Unreachable) as error:
+            self._circuit.failed(str(error))
+            raise
+        self._circuit.succeeded()
+        return page
 
 
 def dynamodb_probe(clients: AwsClients, table: str) -> Callable[[], str | None]:

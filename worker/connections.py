@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from producers.queues import Queue, QueueDirectory
-from worker.availability import dynamodb_probe, s3_probe
+from worker.availability import WatchedPages, dynamodb_probe, s3_probe
 from worker.circuit import NEEDS, Circuit, Circuits, Dependency
 from worker.consumer.backlog import Backlog
 from worker.controls import ControlTable
@@ -120,13 +120,14 @@ class Connections:
     @cached_property
     def pages(self) -> Pages:
         """The bucket's listing, page by page."""
-        return S3Pages(
+        pages = S3Pages(
             lambda: BucketAddress(self.clients.s3, self.clients.credentials, self.settings.bucket),
             pressure=Pressure(LIST_IN_FLIGHT),
             clock=self.clock,
             chance=random.random,
             in_flight=LIST_IN_FLIGHT,
         )
+        return WatchedPages(pages, self.s3_circuit)
 
     @cached_property
     def listing(self) -> S3Listing:

@@ -219,10 +219,7 @@ class Installation(Connections):
                 until_empty=until_empty,
             ),
             side_jobs=side_jobs,
-            watches=(
-                WatchedClient(self.clients.dynamodb, self.dynamodb_circuit),
-                WatchedClient(self.clients.s3, self.s3_circuit),
-            ),
+            watches=(WatchedClient(self.clients.dynamodb, self.dynamodb_circuit),),
         )
 
     def side_jobs(self) -> tuple[SideJob, ...]:

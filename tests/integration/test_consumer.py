@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.stripe_simulator import Delay, Match, Outage, Rule, RunningClock
+from infra.stripe_simulator import DEFAULT_KEY, Delay, Match, Outage, Rule, RunningClock
 from producers.queues import Queue
 from tests.integration.scenario import Scenario, bill_body, last_month, size_body, wait_until
 from worker.consumer.backoff import LONGEST_SECONDS, Backoff
-from worker.consumer.consumer import Consumer, Pace
+from worker.consumer.consumer import Consumer, Pace, SideThreadDied
+from worker.lease import check_lease
 from worker.outcome import DeadLetter, Done, Outcome, Retry
+from worker.stripe_api.api_key import FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from worker.circuit import Gate
     from worker.consumer.received import ReceivedMessage
 
 QUEUE = Queue.DAILY_SIZING
@@ -36,6 +40,21 @@ from worker.cli import main
 from worker.consumer.consumer import Consumer
 MAIN = {method.__code__ for method in vars(Consumer).values() if hasattr(method, "__code__")}
 sys.settrace(trace)
+main()
+"""
+
+
+# A handler that never comes back.
+HUNG = """
+import threading
+from worker.handlers.bill_month import BillMonthHandler
+from worker.cli import main
+
+def hang(self, message):
+    print("hangs", flush=True)
+    threading.Event().wait()
+
+BillMonthHandler.handle = hang
 main()
 """
 
@@ -64,13 +83,31 @@ class Running:
     def __init__(
         self, scenario: Scenario, told: Told, *, until_empty: bool = False, **pace: int
     ) -> None:
+        self.consumer = self.of(
+            scenario, told, scenario.worker.gate, until_empty=until_empty, **pace
+        )
+        self.result: list[bool] = []
+        self._thread = threading.Thread(
+            target=lambda: self.result.append(self.consumer.run()), daemon=True
+        )
+        self._thread.start()
+
+    @staticmethod
+    def of(
+        scenario: Scenario,
+        told: Told,
+        gate: Gate,
+        *,
+        until_empty: bool = False,
+        **pace: int,
+    ) -> Consumer:
         worker = scenario.worker
-        self.consumer = Consumer(
+        return Consumer(
             sqs=worker.clients.sqs,
             queues=worker.queues,
             consumed=(QUEUE,),
             dispatch=told,  # type: ignore[arg-type]  # has what the consumer asks of a dispatch
-            gate=worker.gate,
+            gate=gate,
             backoff=Backoff(lambda: 0.0),
             clock=scenario.clock,
             pace=Pace(
@@ -80,11 +117,6 @@ class Running:
                 until_empty=until_empty,
             ),
         )
-        self.result: list[bool] = []
-        self._thread = threading.Thread(
-            target=lambda: self.result.append(self.consumer.run()), daemon=True
-        )
-        self._thread.start()
 
     def end(self) -> bool:
         """Wait for its end; what `run` returned."""
@@ -163,6 +195,69 @@ def test_a_handler_that_takes_too_long_is_left_to_another_delivery(
 
     assert running.end() is False
     wait_until(lambda: scenario.worker.backlog.of(QUEUE).visible == 1, "the lease to end")
+
+
+def test_work_that_outlasts_the_drain_stops_at_its_next_step_and_goes_back(
+    scenario: Scenario,
+) -> None:
+    def step_by_step(_: ReceivedMessage) -> Outcome:
+        until = time.monotonic() + 30
+        while time.monotonic() < until:
+            check_lease()
+            time.sleep(0.02)
+        return Done()
+
+    told = Told(step_by_step)
+    send(scenario, "endless")
+    running = Running(scenario, told, until_empty=True, drain_seconds=4)
+    wait_until(lambda: told.begun == ["endless"], "the handler")
+
+    running.consumer.stop()
+
+    assert running.end() is True
+    assert told.finished == []
+    assert scenario.bodies(QUEUE) == ["endless"]
+
+
+def test_no_more_is_received_than_can_be_started(scenario: Scenario, gate: threading.Event) -> None:
+    told = Told(lambda _: held_by(gate))
+    send(scenario, *[str(number) for number in range(12)])
+    running = Running(scenario, told, concurrency=3, until_empty=True)
+    wait_until(lambda: len(told.begun) == 3, "three handlers")
+    polls: list[str] = []
+    events = scenario.stack.clients.sqs.meta.events
+    event = "before-send.sqs.ReceiveMessage"
+    events.register(event, lambda **_: polls.append("poll"), unique_id="polls")
+    try:
+        # A look at the gate later, nothing has been asked for: no hand is free.
+        assert not gate.wait(1.2)
+        assert polls == []
+        assert scenario.worker.backlog.of(QUEUE).in_flight == 3
+    finally:
+        events.unregister(event, unique_id="polls")
+    gate.set()
+
+    assert running.end() is True
+    assert len(told.finished) == 12
+    assert len(set(told.begun)) == 12
+
+
+class BrokenGate:
+    """A gate with a defect."""
+
+    def lets_through(self, _: Queue) -> bool:
+        return True
+
+    def tend(self) -> None:
+        raise ZeroDivisionError("a defect")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_side_thread_that_dies_ends_the_worker_with_its_name(scenario: Scenario) -> None:
+    consumer = Running.of(scenario, Told(lambda _: Done()), BrokenGate())
+
+    with pytest.raises(SideThreadDied, match="thread gate ended by itself"):
+        consumer.run()
 
 
 def test_a_lease_is_renewed_while_its_handler_runs(
@@ -320,6 +415,25 @@ class TestProcess:
             bill_body(customer, month) for customer in customers if customer not in began
         )
 
+    def test_a_handler_that_hangs_cannot_hold_up_the_end(self, scenario: Scenario) -> None:
+        month = str(last_month())
+        scenario.customers("cus_A")
+        scenario.month("cus_A", month, [5])
+        scenario.send(Queue.MONTHLY_BILLING, bill_body("cus_A", month))
+        worker = scenario.start(
+            scenario.environment(SIFTBEAM_DRAIN_SECONDS="2"),
+            "worker",
+            "--queue",
+            "monthly-billing",
+            command=HUNG,
+        )
+        scenario.wait_for(worker, "hangs")
+
+        worker.terminate()
+
+        assert worker.wait(10) == 1
+        assert "drain_incomplete" in worker.said()
+
     def test_a_signal_that_meets_a_held_lock_stops_the_worker_all_the_same(
         self, scenario: Scenario
     ) -> None:
@@ -366,6 +480,36 @@ def test_during_an_outage_messages_stay_on_their_queue_and_are_billed_after(
         consumer.stop()
         thread.join(30)
     assert len(scenario.counted()) == 2
+
+
+def test_a_rotated_key_is_picked_up_without_a_restart(scenario: Scenario) -> None:
+    def store(key: str) -> None:
+        scenario.stack.clients.secrets.put_secret_value(
+            SecretId=scenario.stack.secret_id, SecretString=json.dumps({FIELD: key})
+        )
+
+    scenario.customers("cus_A")
+    scenario.month("cus_A", "2026-10", [5])
+    store("sk_test_revoked")
+    worker = scenario.installation(stripe_api_key=None)
+
+    # Given a worker whose key Stripe refuses
+    assert isinstance(scenario.handle(bill_body("cus_A"), worker=worker), Retry)
+    assert not worker.gate.lets_through(Queue.MONTHLY_BILLING)
+
+    # When the secret holds another
+    store(DEFAULT_KEY)
+
+    def closed() -> bool:
+        worker.gate.tend()
+        return not worker.circuit.is_open
+
+    wait_until(closed, "the probe")
+
+    # Then the same worker bills
+    assert worker.gate.lets_through(Queue.MONTHLY_BILLING)
+    assert isinstance(scenario.finish(bill_body("cus_A"), worker=worker), Done)
+    assert len(scenario.counted()) == 1
 
 
 # An idle worker took twenty seconds to stop, however little time it was given.

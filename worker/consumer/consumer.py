@@ -43,6 +43,8 @@ _DRAIN_CHECK_SECONDS = 0.5
 # SQS's counts lag by moments; an empty queue has to look empty this often in a row.
 _EMPTY_LOOKS = 3
 _RENEWALS_AT_ONCE = 4
+# The part of the drain in which handlers may finish by themselves.
+_UNDISTURBED = 0.7
 
 
 class SideThreadDied(RuntimeError):  # noqa: N818 - says what happened
@@ -203,9 +205,13 @@ class Consumer:
         deletions: threading.Thread,
     ) -> bool:
         """Wait for what was begun, then for what is to be settled, no longer than allowed."""
-        deadline = self._clock.monotonic() + self._pace.drain_seconds
-        for thread in polls:
-            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        began = self._clock.monotonic()
+        deadline = began + self._pace.drain_seconds
+        self._join(polls, began + self._pace.drain_seconds * _UNDISTURBED)
+        if any(thread.is_alive() for thread in polls):
+            # Work that outlasts the drain stops at its next step and goes back at once.
+            self._leases.recall()
+        self._join(polls, deadline)
         # What waits for a renewal that is under way is settled by the thread that renews.
         self._ended.set()
         leases.join(max(0.0, deadline - self._clock.monotonic()))
@@ -222,6 +228,10 @@ class Consumer:
             return False
         _log.info("stopped, all finished", action="consumer_stopped")
         return True
+
+    def _join(self, threads: Sequence[threading.Thread], until: float) -> None:
+        for thread in threads:
+            thread.join(max(0.0, until - self._clock.monotonic()))
 
     def _tend_gate(self) -> None:
         while not self._ended.wait(_TEND_SECONDS):

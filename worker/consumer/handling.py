@@ -69,16 +69,17 @@ class Handling:
                 with held_by(lease):
                     outcome = self._dispatch.handle(message)
             except LeaseLost as error:
-                self._abandon(lease, str(error), started)
+                self._abandon(message, lease, str(error), started)
                 return
-            if lease.lost is not None:
-                self._abandon(lease, lease.lost, started)
+            # One that was done before it learned that it should stop is as good as any.
+            if not lease.held:
+                self._abandon(message, lease, str(lease.lost), started)
                 return
             _report(outcome, self._milliseconds(started))
         self._end(lease, lambda: self._settling.settle(message, outcome))
 
     def give_back(self, message: ReceivedMessage, lease: HeldLease) -> None:
-        """Make a message visible at once that was not begun."""
+        """Make a message visible at once that was not begun, or not finished."""
 
         def settle() -> None:
             try:
@@ -92,7 +93,7 @@ class Handling:
                 )
                 return
             _log.info(
-                "given back, not begun",
+                "given back",
                 action="message_given_back",
                 message_id=message.message_id,
                 queue=message.queue,
@@ -100,14 +101,19 @@ class Handling:
 
         self._end(lease, settle)
 
-    def _abandon(self, lease: HeldLease, reason: str, started: float) -> None:
-        """Settle nothing: the message is another's, and so is when it comes again."""
+    def _abandon(
+        self, message: ReceivedMessage, lease: HeldLease, reason: str, started: float
+    ) -> None:
+        """Settle nothing: the message is another's, now or as soon as it is given back."""
         _log.warning(
             f"left to another delivery: {reason}",
             action="message_lease_lost",
             duration_ms=self._milliseconds(started),
         )
-        self._end(lease, lambda: None)
+        if lease.held:
+            self.give_back(message, lease)
+        else:
+            self._end(lease, lambda: None)
 
     def _end(self, lease: HeldLease, settle: Callable[[], None]) -> None:
         def then() -> None:

@@ -34,6 +34,7 @@ _BATCH = 10
 LONGEST_HOLD_SECONDS = 43_200
 # Short of SQS's limit by more than the longest pause of a message that is given back.
 _CEILING_SECONDS = LONGEST_HOLD_SECONDS - 1200
+_RECALLED = "the worker stops"
 _OUT_OF_TIME = "its lease ran out without a renewal"
 _AT_THE_CEILING = "it was held for as long as SQS allows, twelve hours"
 
@@ -58,15 +59,23 @@ class HeldLease:
         self._clock = clock
         self.renewed(received_at, visibility)
         self._lost: str | None = None
+        self.recalled = False
         self.renewing = False
         self.then: Callable[[], None] | None = None
 
     @property
     def lost(self) -> str | None:
-        """Why the message is no longer this worker's; None while it is."""
+        """Why the message is no longer this worker's to handle; None while it is."""
         if self._lost is None and self._clock.monotonic() >= self._ends_at:
             self._lost = _OUT_OF_TIME
+        if self._lost is None and self.recalled:
+            return _RECALLED
         return self._lost
+
+    @property
+    def held(self) -> bool:
+        """Whether SQS still keeps the message for this worker, if only to be given back."""
+        return self.lost in {None, _RECALLED}
 
     def still_allowed(self, now: float) -> int:
         """Whole seconds for which SQS lets it be held from then on."""
@@ -147,6 +156,12 @@ class Leases:
                 return
         then()
 
+    def recall(self) -> None:
+        """Tell every handler to stop at its next step; its message is then given back at once."""
+        with self._lock:
+            for lease in self._held:
+                lease.recalled = True
+
     def due(self) -> list[Renewal]:
         """What is to be renewed now, by batches of ten; each is then under way."""
         now = self._clock.monotonic()
@@ -155,7 +170,7 @@ class Leases:
             for lease in list(self._held):
                 if lease.still_allowed(now) < 1:
                     lease.lose(_AT_THE_CEILING)
-                if lease.lost is not None:
+                if not lease.held:
                     self._held.discard(lease)
                     _report(lease)
                 elif lease.due_at <= now and not lease.renewing:

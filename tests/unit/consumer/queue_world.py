@@ -81,15 +81,16 @@ class QueueWorld:
         self.queues: dict[str, list[Stored]] = {}
         self.before: dict[str, Callable[[], None]] = {}
         self.calls: list[str] = []
+        self.most_receipts = 0
         self._made = 0
 
     @property
     def client(self) -> SQSClient:
         return cast("SQSClient", self)
 
-    def put(self, queue: Queue, *bodies: str) -> None:
+    def put(self, queue: str, *bodies: str) -> None:
         for body in bodies:
-            self._send(str(queue), body, {}, 0)
+            self._send(queue, body, {}, 0)
 
     def waiting(self, queue: str) -> list[Stored]:
         """All messages of a queue, visible or not."""
@@ -118,6 +119,7 @@ class QueueWorld:
                 self.queues.setdefault(f"{QueueUrl}-dlq", []).append(stored)
                 continue
             stored.receipts += 1
+            self.most_receipts = max(self.most_receipts, stored.receipts)
             stored.received_at = now
             if stored.first_received_at is None:
                 stored.first_received_at = self.clock.now().timestamp()
@@ -247,6 +249,7 @@ class Bench:
     Args:
         world: the queues.
         dispatch: the product's, or a :class:`Told`.
+        queues: where the queues are; by default under their short names.
         visibility_seconds: a lease's length.
         chance: what the back-off draws.
     """
@@ -256,11 +259,12 @@ class Bench:
         world: QueueWorld,
         dispatch: Told | Dispatch,
         *,
+        queues: QueueDirectory | None = None,
         visibility_seconds: int = 60,
         chance: float = 1.0,
     ) -> None:
         self.world = world
-        self.queues = QueueDirectory(world.client, "")
+        self.queues = queues or QueueDirectory(world.client, "")
         self.leases = Leases(world.client, self.queues, world.clock, visibility_seconds)
         self.deletions = Deletions(world.client, self.queues, world.clock)
         self.settling = Settling(
