@@ -431,7 +431,7 @@ class TestProcess:
 
         worker.terminate()
 
-        assert worker.wait(10) == 1
+        assert worker.wait(60) == 1
         assert "drain_incomplete" in worker.said()
 
     def test_a_signal_that_meets_a_held_lock_stops_the_worker_all_the_same(
