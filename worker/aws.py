@@ -50,6 +50,11 @@ def session_for(settings: Settings) -> boto3.Session:
     return boto3.Session(region_name=settings.region)
 
 
+def is_emulated() -> bool:
+    """Whether the environment names an endpoint of its own instead of AWS."""
+    return bool(os.environ.get("AWS_ENDPOINT_URL"))
+
+
 def client_config(settings: Settings, *, read_timeout: int = 10, attempts: int = 4) -> Config:
     """Timeouts, retries and a connection pool that fits the worker's threads."""
     # A custom endpoint rarely resolves bucket.host names; AWS itself always does.

@@ -134,6 +134,7 @@ HISTORY_NO_ERROR = "SET ledgerFence = :fence REMOVE stripeMeterError"
 # Daily rows of months that have ended and that nothing has billed, by the index on status and date.
 DAILY_OPEN_BEFORE = "billingStatus = :pending AND #date < :date"
 DAILY_OPEN_FIELDS = "customerId, #date"
+DAILY_HELD = "customerId, totalStorageBytes"
 
 # --- The status -------------------------------------------------------------------------------
 

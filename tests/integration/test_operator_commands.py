@@ -7,16 +7,18 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 from typer.testing import CliRunner
 
 from infra.stripe_simulator import (
     DEFAULT_KEY,
+    ApiKey,
     Match,
     Outage,
     Rule,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tests.integration.scenario import Scenario
+    from worker.clock import Clock
     from worker.installation import Installation
 
 GIB = 1 << 30
@@ -347,7 +350,16 @@ def archived_meter(patient: Patient) -> None:
 def counting_meter(patient: Patient) -> None:
     archived_meter(patient)
     patient.scenario.simulator.seed(
-        Seed(meters=(SeedMeter(event_name="storage-usage", formula="count"),))
+        Seed(
+            meters=(
+                SeedMeter(
+                    event_name="storage-usage",
+                    formula="count",
+                    unit_amount=Decimal(10),
+                    divide_by=GIB,
+                ),
+            )
+        )
     )
 
 
@@ -359,6 +371,62 @@ def forbidden_meters(patient: Patient) -> None:
             times=None,
         )
     )
+
+
+def no_price(patient: Patient) -> None:
+    client = patient.scenario.worker.stripe.keyed_client().client
+    for price in client.v1.prices.list({"recurring": {"meter": patient.meters["storage-usage"]}}):
+        client.v1.prices.update(price.id, {"active": False})
+
+
+def stranger(patient: Patient) -> None:
+    patient.scenario.customers("cus_A")
+    patient.scenario.put("customers", {"customerId": "cus_Gone"})
+
+
+def no_subscription(patient: Patient) -> None:
+    patient.scenario.customers("cus_A")
+    patient.scenario.day("cus_A", "2026-10-31", GIB)
+
+
+def slow_stripe_clock(patient: Patient) -> None:
+    clock = patient.operator.installation.clock
+    patient.operator.installation.__dict__["clock"] = Skewed(clock, timedelta(minutes=7))
+
+
+def drafts_of_a_day(patient: Patient) -> None:
+    patient.scenario.simulator.change_settings(grace_hours=24)
+    introduce(patient.scenario, "cus_A")
+
+
+def introduce(scenario: Scenario, *customers: str) -> None:
+    """Known to both sides, and subscribed since October's beginning."""
+    scenario.customers(*customers)
+    scenario.simulator.seed(
+        Seed(
+            subscriptions=tuple(
+                SeedSubscription(customer=each, started=datetime(2026, 10, 1, tzinfo=UTC))
+                for each in customers
+            ),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Skewed:
+    """A clock that goes wrong by so much."""
+
+    right: Clock
+    by: timedelta
+
+    def now(self) -> datetime:
+        return self.right.now() + self.by
+
+    def monotonic(self) -> float:
+        return self.right.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.right.sleep(seconds)
 
 
 @pytest.mark.parametrize(
@@ -389,7 +457,12 @@ def forbidden_meters(patient: Patient) -> None:
         (unknown_key, "Stripe", "HTTP 401", "put a valid key"),
         (stripe_down, "Stripe", "HTTP 503", "status.stripe.com"),
         (archived_meter, "meter storage-usage", "archived", "reactivate"),
-        (counting_meter, "meter storage-usage", "'count' and has to be 'sum'", "archive it"),
+        (no_price, "price storage-usage", "no active price", "stripe setup"),
+        (stranger, "customers", "does not know cus_Gone", "create them in Stripe"),
+        (no_subscription, "subscriptions", "cus_A held files on 2026-10-31", "subscribe them"),
+        (slow_stripe_clock, "clock, Stripe", "420 s ahead of", "NTP"),
+        (drafts_of_a_day, "rule {}-monthly", "final 24 h after", "HOURS=24"),
+        (counting_meter, "meter storage-usage", "'count', and has to be 'sum'", "archive it"),
     ],
 )
 def test_what_is_broken_is_named_and_nothing_else(
@@ -426,7 +499,7 @@ def test_meters_that_the_key_may_not_read(patient: Patient) -> None:
     code, findings = patient.examine()
 
     assert code == 1
-    assert [finding.check for finding in findings] == [
+    assert [finding.check for finding in findings if finding.standing == "failed"] == [
         "meter storage-usage",
         "meter file_processed",
     ]
@@ -464,12 +537,12 @@ def test_a_bucket_that_notifies_the_queue_itself_needs_no_rule(patient: Patient)
 
 def test_dead_letters_and_late_rows_are_warnings_that_name_them(patient: Patient) -> None:
     scenario = patient.scenario
-    scenario.customers("cus_A", "cus_B")
+    scenario.simulator.change_settings(grace_hours=72)
+    introduce(scenario, "cus_A", "cus_B", "cus_D")
     scenario.month("cus_A", "2026-10", [GIB] * 30)
     assert isinstance(scenario.handle(bill_body("cus_A")), Done)
     scenario.day("cus_A", "2026-10-31", GIB)
     # Not late either: frozen with its rows, which stay pending while Stripe's answer is open.
-    scenario.customers("cus_D")
     scenario.month("cus_D", "2026-10", [GIB] * 31)
     scenario.simulator.add_faults(
         Rule(match=Match(identifier_prefix="storage-usage:cus_D"), fault=Status(status=500))
@@ -495,6 +568,73 @@ def test_dead_letters_and_late_rows_are_warnings_that_name_them(patient: Patient
     assert "siftbeam-billing adjust" in (late.remedy or "")
 
 
+def test_days_without_a_row_are_named(patient: Patient) -> None:
+    scenario = patient.scenario
+    scenario.simulator.change_settings(grace_hours=72)
+    introduce(scenario, "cus_A")
+    for day in (20, 21, 24, 31):
+        scenario.day("cus_A", f"2026-10-{day}", 0)
+
+    _, findings = patient.examine()
+
+    (days,) = [finding for finding in findings if finding.check == "daily rows"]
+    # Before the 20th the customer may not have been one.
+    assert "cus_A 2026-10-22 to 2026-10-23, 2026-10-25 to 2026-10-30" in days.detail
+    assert "enqueue daily --date 2026-10-22" in (days.remedy or "")
+
+
+def test_whom_only_stripe_knows_and_a_price_of_their_own_are_warnings(patient: Patient) -> None:
+    scenario = patient.scenario
+    scenario.simulator.seed(Seed(customers=(SeedCustomer(id="cus_Elsewhere"),)))
+    no_price(patient)
+    client = scenario.worker.stripe.keyed_client().client
+    client.v1.prices.create(
+        {
+            "currency": "usd",
+            "product": client.v1.products.create({"name": "Storage"}).id,
+            "unit_amount": 7,
+            "recurring": {
+                "interval": "month",
+                "usage_type": "metered",
+                "meter": patient.meters["storage-usage"],
+            },
+            "transform_quantity": {"divide_by": GIB, "round": "up"},
+        }
+    )
+
+    code, findings = patient.examine()
+
+    assert code == 0
+    price, customers = findings
+    assert "a unit costs 7, and 10 by the settings" in price.detail
+    assert "Stripe knows cus_Elsewhere" in customers.detail
+
+
+def test_a_restricted_key_is_told_what_it_lacks(patient: Patient) -> None:
+    reader = ApiKey(
+        secret=SecretStr("rk_test_reader"),
+        permissions=frozenset(
+            {
+                "account_read",
+                "billing_meter_read",
+                "price_read",
+                "customer_read",
+                "subscription_read",
+                "event_read",
+            }
+        ),
+    )
+    patient.scenario.simulator.change_settings(api_keys=(reader,))
+    patient.operator.use(stripe_api_key=SecretStr("rk_test_reader"), stripe_grace_hours=72)
+
+    code, findings = patient.examine()
+
+    assert code == 1
+    lacking = [finding.detail for finding in findings if finding.check == "Stripe key"]
+    assert "lacks Meter events: write: nothing can be billed" in lacking[0]
+    assert "lacks Invoices: read" in lacking[1]
+
+
 def test_backups_switched_off_are_a_warning(patient: Patient) -> None:
     stack = patient.scenario.stack
     stack.clients.dynamodb.update_continuous_backups(
@@ -516,11 +656,13 @@ def test_without_aws_every_check_says_so_and_none_crashes(
 
     monkeypatch.setattr(patient.operator.installation.clients.sqs, "list_queues", refuse)
 
-    code, (finding,) = patient.examine()
+    code, findings = patient.examine()
 
-    assert (code, finding.check, finding.standing) == (1, "AWS account", "failed")
-    assert "ListQueues: AccessDenied" in finding.detail
-    assert "allow ListQueues" in (finding.remedy or "")
+    assert code == 1
+    assert [finding.check for finding in findings] == ["AWS account", "clock, AWS"]
+    for finding in findings:
+        assert "ListQueues: AccessDenied" in finding.detail
+        assert "allow ListQueues" in (finding.remedy or "")
 
 
 # --- preview --------------------------------------------------------------------------------------

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.aws import client_config, session_for
+from worker.aws import client_config, is_emulated, session_for
+from worker.clock import SystemClock
 from worker.commands.opening import open_installation
 from worker.commands.printing import AsJson, console, print_json, print_table
 from worker.doctor.check import Standing, run
@@ -23,8 +24,13 @@ def doctor(as_json: AsJson = False) -> None:
     """Check tables, queues, rules, bucket, secret and meters, and say what mends what is wrong."""
     installation = open_installation()
     settings = installation.settings
-    with closing(session_for(settings).client("events", config=client_config(settings))) as events:
-        findings = run(every_check(installation, events))
+    session, config = session_for(settings), client_config(settings)
+    with (
+        closing(session.client("events", config=config)) as events,
+        closing(session.client("cloudwatch", config=config)) as cloudwatch,
+    ):
+        known = None if is_emulated() else cloudwatch
+        findings = run(every_check(installation, events, known, SystemClock()))
     healthy = all(finding.verdict.standing is not Standing.FAILED for finding in findings)
     if as_json:
         print_json(

@@ -9,43 +9,101 @@ from producers.queues import Queue
 from worker.doctor.account import look_at_account
 from worker.doctor.bucket import Bucket
 from worker.doctor.check import Check
+from worker.doctor.clocks import look_at_aws_clock, look_at_stripe_clock
+from worker.doctor.customers import CustomersCheck
+from worker.doctor.days import look_at_days
+from worker.doctor.firing import look_at_firings
 from worker.doctor.late_rows import LateRows
 from worker.doctor.meters import look_at_meter
+from worker.doctor.permissions import look_at_permissions
+from worker.doctor.prices import look_at_price
 from worker.doctor.queues import queue_checks
 from worker.doctor.schedules import Schedules
 from worker.doctor.secret import look_at_secret, look_at_stripe
 from worker.doctor.sending import look_at_sending
 from worker.doctor.tables import table_checks
+from worker.doctor.version import look_at_version
+from worker.stripe_api.drafts import grace_of_drafts
+from worker.stripe_api.subscriptions import StripeSubscriptions
+from worker.stripe_setup.catalogue import catalogue
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_events import EventBridgeClient
 
-    from worker.installation import Installation
+    from worker.clock import Clock
+    from worker.operator_installation import OperatorInstallation
 
 
-def every_check(installation: Installation, events: EventBridgeClient) -> tuple[Check, ...]:
-    """What the doctor looks at, in the order in which it is told."""
+def every_check(
+    installation: OperatorInstallation,
+    events: EventBridgeClient,
+    cloudwatch: CloudWatchClient | None,
+    machine: Clock,
+) -> tuple[Check, ...]:
+    """What the doctor looks at, in the order in which it is told.
+
+    Args:
+        installation: what is looked at.
+        events: knows the rules.
+        cloudwatch: knows when they fired; None on an emulator, which does not.
+        machine: this machine's clock.
+    """
     settings, clients, stripe = installation.settings, installation.clients, installation.stripe
     queues, names = installation.queues, installation.tables
     bucket = Bucket(clients.s3, settings.bucket, queues.name(Queue.FILE_PROCESSED))
-    rules = Schedules(events, queues, settings, told_directly=bucket.notifies_queue)
+    rules = Schedules(
+        events,
+        queues,
+        settings,
+        told_directly=bucket.notifies_queue,
+        grace_of_drafts=partial(grace_of_drafts, stripe),
+    )
     late = LateRows(clients.dynamodb, names.daily, installation.ledger, installation.clock)
     storage, file = settings.storage_event_name, settings.file_event_name
     from_table = settings.customer_source == "dynamodb"
+    customers = CustomersCheck(
+        dynamodb=clients.dynamodb,
+        names=names,
+        stripe=stripe,
+        subscriptions=StripeSubscriptions(stripe, installation.metered_prices),
+        event_name=storage,
+        clock=installation.clock,
+    )
+    ids = (Check("customers", customers.look_at_ids),) if from_table else ()
+    fired = (
+        Check(
+            "schedules", partial(look_at_firings, each, settings.queue_prefix, installation.clock)
+        )
+        for each in (cloudwatch,)
+        if each is not None
+    )
     return (
+        Check("version", look_at_version),
         Check("AWS account", partial(look_at_account, clients.sqs, settings)),
+        Check("clock, AWS", partial(look_at_aws_clock, clients.sqs, settings, machine)),
         *table_checks(clients.dynamodb, names, customers=from_table),
         *queue_checks(clients.sqs, queues),
         Check("bucket", bucket.look),
         Check("bucket notifications", bucket.look_at_notifications),
         *rules.checks(),
+        *fired,
         Check("secret", partial(look_at_secret, clients.secrets, settings)),
         Check("Stripe", partial(look_at_stripe, stripe)),
+        Check("Stripe key", partial(look_at_permissions, stripe)),
+        Check("clock, Stripe", partial(look_at_stripe_clock, stripe, installation.clock)),
         Check(
             f"meter {storage}",
             partial(look_at_meter, stripe, storage, "SIFTBEAM_STORAGE_EVENT_NAME"),
         ),
         Check(f"meter {file}", partial(look_at_meter, stripe, file, "SIFTBEAM_FILE_EVENT_NAME")),
+        *(
+            Check(f"price {entry.event_name}", partial(look_at_price, stripe, entry))
+            for entry in catalogue(settings, installation.prices)
+        ),
+        *ids,
+        Check("subscriptions", customers.look_at_subscriptions),
         Check("sending", partial(look_at_sending, settings, installation.controls)),
+        Check("daily rows", partial(look_at_days, installation.daily, installation.clock)),
         Check("late rows", late.look),
     )

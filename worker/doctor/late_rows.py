@@ -14,7 +14,7 @@ from worker.doctor.check import NotChecked, ok, warning
 from worker.ledger.fact import storage_key
 from worker.month_rows import basis_of
 from worker.tables.attributes import text
-from worker.tables.daily import BillingStatus
+from worker.tables.daily import STATUS_INDEX, BillingStatus
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from worker.doctor.check import Verdict
     from worker.ledger.store import Ledger
 
-_STATUS_INDEX = "billingStatus-date-index"
 _ABSENT = {"ResourceNotFoundException", "ValidationException"}
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _BATCH = 100
@@ -56,7 +55,7 @@ class LateRows:
             if error.response["Error"]["Code"] not in _ABSENT:
                 raise
             raise NotChecked(
-                f"{self._table}, its {_STATUS_INDEX} or the ledger is missing, see the tables"
+                f"{self._table}, its {STATUS_INDEX} or the ledger is missing, see the tables"
             ) from None
         if not late:
             yield ok("none")
@@ -85,7 +84,7 @@ class LateRows:
         first_open = BillingMonth.containing(self._clock.now()).first_day
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
-            IndexName=_STATUS_INDEX,
+            IndexName=STATUS_INDEX,
             KeyConditionExpression=expressions.DAILY_OPEN_BEFORE,
             ProjectionExpression=expressions.DAILY_OPEN_FIELDS,
             ExpressionAttributeNames=expressions.names_in(

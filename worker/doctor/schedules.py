@@ -11,6 +11,7 @@ from producers.messages import Job
 from producers.queues import Queue
 from worker.doctor.check import DEPLOY, Check, failed, ok, warning
 from worker.doctor.cron import first_of_month
+from worker.errors import BillingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ class Schedules:
         queues: names the queues that the rules send to.
         settings: prefix, bucket, grace period and timestamp.
         told_directly: whether S3 tells our queue of outputs without EventBridge.
+        grace_of_drafts: how long Stripe's draft invoices stay drafts; None where there are none.
     """
 
     def __init__(
@@ -42,11 +44,13 @@ class Schedules:
         queues: QueueDirectory,
         settings: Settings,
         told_directly: Callable[[], bool],
+        grace_of_drafts: Callable[[], timedelta | None],
     ) -> None:
         self._events = events
         self._queues = queues
         self._settings = settings
         self._told_directly = told_directly
+        self._grace_of_drafts = grace_of_drafts
 
     def checks(self) -> Iterator[Check]:
         """A check per rule."""
@@ -66,7 +70,25 @@ class Schedules:
         yield ok(expression)
         yield from self._look_at_state(rule, name, Queue.SCHEDULE)
         if job is Job.MONTHLY and self._settings.event_timestamp == "month_end":
-            yield from judge_grace(expression, self._settings.stripe_grace_hours)
+            yield from self._look_at_grace(expression)
+
+    def _look_at_grace(self, expression: str) -> Iterator[Verdict]:
+        """By the drafts where there are any: the setting is only what somebody said."""
+        said = self._settings.stripe_grace_hours
+        try:
+            seen = self._grace_of_drafts()
+        except BillingError:
+            seen = None  # another check says why Stripe cannot be asked
+        # A draft may be made some minutes after its period's end.
+        hours = said if seen is None else round(seen / timedelta(hours=1))
+        if hours != said:
+            yield failed(
+                f"Stripe's draft invoices become final {hours} h after their period, and "
+                f"SIFTBEAM_STRIPE_GRACE_HOURS says {said}",
+                f"set SIFTBEAM_STRIPE_GRACE_HOURS={hours}, or the grace period in Stripe "
+                f"(Settings, Billing, Invoices) to {said} hours",
+            )
+        yield from judge_grace(expression, hours)
 
     def _look_at_output_rule(self) -> Iterator[Verdict]:
         name = self._settings.queue_prefix + _OUTPUT_CREATED

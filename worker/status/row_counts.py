@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from worker import expressions
 from worker.tables.attributes import text
-from worker.tables.daily import BillingStatus
+from worker.tables.daily import STATUS_INDEX, BillingStatus
 
 if TYPE_CHECKING:
     from datetime import date
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from producers.billing_month import BillingMonth
     from worker.names import TableNames
 
-_DAILY_INDEX = "billingStatus-date-index"
 _MONTHLY_INDEX = "billingStatus-month-index"
 
 
@@ -40,7 +39,7 @@ class RowCounts:
             for status in BillingStatus
             for page in pages(
                 TableName=self._names.daily,
-                IndexName=_DAILY_INDEX,
+                IndexName=STATUS_INDEX,
                 KeyConditionExpression=expressions.DAILY_AT,
                 ExpressionAttributeNames=expressions.names_in(expressions.DAILY_AT),
                 ExpressionAttributeValues={":status": text(status), ":date": text(str(day))},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import stripe
@@ -15,7 +16,8 @@ from worker.stripe_api.secret_text import safe_text
 from worker.stripe_api.transport import KeptConnections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from pydantic import SecretStr
 
@@ -40,6 +42,11 @@ class KeyedClient:
     client: stripe.StripeClient
     key: SecretStr
     account: StripeAccount | None = None
+
+    @property
+    def restricted(self) -> bool:
+        """Whether the key may do only what was granted (https://docs.stripe.com/keys)."""
+        return self.key.get_secret_value().startswith("rk_")
 
     @property
     def livemode(self) -> bool:
@@ -128,6 +135,26 @@ class StripeConnection:
         except (StripeUnavailable, KeyUnavailable) as error:
             return str(error)
         return None
+
+    def server_time(self) -> datetime | None:
+        """What Stripe's clock says, to the second; None where the answer does not tell.
+
+        Raises:
+            StripeUnavailable: Stripe did not answer.
+            KeyUnavailable: there is no key.
+        """
+        headers: Mapping[str, str]
+        try:
+            account = self.keyed_client().client.v1.accounts.retrieve_current()
+            answer = account.last_response
+            headers = {} if answer is None else answer.headers
+        except stripe.StripeError as error:
+            if error.http_status is None:
+                raise StripeUnavailable(f"Stripe's clock: {describe(error)}") from None
+            # Any answer tells the time.
+            headers = error.headers or {}
+        written = next((text for name, text in headers.items() if name.lower() == "date"), None)
+        return None if written is None else parsedate_to_datetime(written)
 
     def _ask_account_id(self, keyed: KeyedClient) -> str | None:
         try:

@@ -102,6 +102,29 @@ class StripeSubscriptions:
         except UnknownCustomer:
             return ()
 
+    def customers_on(self, event_name: str) -> set[str]:
+        """Every customer with a subscription that bills a meter, by its event name.
+
+        Raises:
+            NotReadable: the key may not read subscriptions.
+            StripeUnavailable: Stripe did not answer.
+        """
+        client = self._connection.keyed_client().client
+        with reading("subscriptions"):
+            # Without a status Stripe leaves out those that are canceled.
+            page = client.v1.subscriptions.list({"limit": _PAGE}, {"max_network_retries": _RETRIES})
+            return {
+                subscription.customer
+                if isinstance(subscription.customer, str)
+                else subscription.customer.id
+                for subscription in page.auto_paging_iter()
+                if subscription.status not in _NEVER_BILLS
+                and any(
+                    item.price.event_name == event_name
+                    for item in self._metered(subscription, client)
+                )
+            }
+
     def _metered(
         self, subscription: stripe.Subscription, client: stripe.StripeClient
     ) -> Iterator[MeteredItem]:

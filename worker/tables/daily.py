@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from enum import StrEnum
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from worker.usage import CustomerUsage
 
 MONTH_INDEX = "billingMonth-index"
+STATUS_INDEX = "billingStatus-date-index"
 _KEPT_YEARS = 2
 # Thirty-one of them still fit into a DynamoDB number, which has 38 digits.
 _IMPOSSIBLE_BYTES = 10**30
@@ -193,6 +195,29 @@ class DailyTable:
                 for key in left
             ]
         return found
+
+    def recorded_days(self, month: BillingMonth) -> Iterator[tuple[str, frozenset[date]]]:
+        """Each customer with rows in a month and their days, from the index, paged to the end.
+
+        A date that makes no sense is left out: billing itself complains of it.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=MONTH_INDEX,
+            KeyConditionExpression=expressions.DAILY_CUSTOMERS_OF_MONTH,
+            ExpressionAttributeValues={":month": text(str(month))},
+            ProjectionExpression=expressions.DAILY_OPEN_FIELDS,
+            ExpressionAttributeNames=expressions.names_in(expressions.DAILY_OPEN_FIELDS),
+        )
+        rows = (row for page in pages for row in page["Items"])
+        in_month = {day.isoformat(): day for day in month.days}
+        # The index is sorted by customer.
+        for customer, theirs in itertools.groupby(rows, key=lambda row: row["customerId"]["S"]):
+            days = frozenset(
+                in_month[row["date"]["S"]] for row in theirs if row["date"]["S"] in in_month
+            )
+            if days:
+                yield customer, days
 
     def mark(self, customer_id: str, day: date, mark: Mark) -> bool:
         """Let a row follow the ledger; returns False where it followed as far already."""
