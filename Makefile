@@ -75,7 +75,7 @@ lock: ## renew the lock files (needs uv)
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) .venv-audit $(BENCH_VENV) bench/peers/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	rm -rf $(VENV) .venv-audit $(BENCH_VENV) bench/peers/node/node_modules .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
