@@ -40,7 +40,8 @@ PATIENCE = {
     "SIFTBEAM_CONCURRENCY": "4",
     "SIFTBEAM_DRAIN_SECONDS": "5",
 }
-_DRAIN_SECONDS = 300.0
+# A message waits up to a quarter of an hour for its fact's next attempt, and a drain with it.
+_DRAIN_SECONDS = 1000.0
 # A killed replay hides the letters it had received for a minute.
 _HIDDEN_SECONDS = 100.0
 _MOST_DRAINS = 12
