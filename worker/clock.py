@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+_BOOT_TIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
 
 class Clock(Protocol):
     """Time as the worker sees it."""
@@ -31,8 +33,12 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds on the machine's monotonic clock."""
-        return time.monotonic()
+        """Seconds on the machine's monotonic clock, the time it was suspended included.
+
+        Linux's own, CLOCK_MONOTONIC, stands still meanwhile
+        (https://man7.org/linux/man-pages/man2/clock_gettime.2.html).
+        """
+        return time.monotonic() if _BOOT_TIME is None else time.clock_gettime(_BOOT_TIME)
 
     def sleep(self, seconds: float) -> None:
         """Block the calling thread."""

@@ -252,7 +252,7 @@ class Settlement:
         )
 
     def _call(self, held: LedgerItem, claimed_at: float) -> Answer:
-        passed = timedelta(seconds=self._clock.monotonic() - claimed_at)
+        passed = self._passed(held, claimed_at)
         if passed >= min(self._claim, _LONGEST_PAUSE_BEFORE_CALL):
             return TurnedAway(
                 Door.NOT_SENT, f"{passed.total_seconds():.0f} s passed between claim and call"
@@ -261,6 +261,17 @@ class Settlement:
         if lost is not None:
             return TurnedAway(Door.NOT_SENT, f"the lease was lost after the claim: {lost}")
         return self._events.send(held, self._tokens())
+
+    def _passed(self, held: LedgerItem, claimed_at: float) -> timedelta:
+        """The time since the claim, by whichever clock says more.
+
+        A monotonic clock may stand still while its machine is suspended; the wall clock is then
+        put right when the machine goes on.
+        """
+        passed = timedelta(seconds=self._clock.monotonic() - claimed_at)
+        if held.claim_until is None:
+            return passed
+        return max(passed, self._clock.now() - (held.claim_until - self._claim))
 
 
 def remedy_after_invoice(value: int) -> str:

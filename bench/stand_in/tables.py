@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.stand_in.answer import Answer, as_json, fault
-from tests.simulation.expression_language import ExpressionError, condition, update
+from tests.simulation.expressions import ExpressionError, condition, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ import boto3
 from botocore.config import Config
 
 from tests.parity.fibre import Calm, Outside
-from tests.simulation.dynamodb import DynamoDBClient as SimulatedClient
-from tests.simulation.run import billing_tables
+from tests.simulation.dynamodb_client import DynamoDBClient as SimulatedClient
+from tests.simulation.schema import billing_tables
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         KeySchemaElementTypeDef,
     )
 
-    from tests.simulation.dynamodb import Index, Table
+    from tests.simulation.tables import Index, Table
 
 # 2026-11-01 00:05 UTC
 START = 1_793_491_500.0
@@ -47,7 +47,7 @@ class SimulatedDynamoDb:
 
     def __init__(self, page: int = 1000) -> None:
         self._calm = Calm(START)
-        database = billing_tables(self._calm.scheduler, self._calm.rng, self._calm.weather)
+        database = billing_tables(self._calm.scheduler, self._calm.faults, self._calm.weather)
         self.inside = SimulatedClient(database, self._calm.process, page)
         self.client = cast("DynamoDBClient", Outside(self.inside, self._calm))
 
@@ -98,7 +98,7 @@ def client_of(url: str) -> DynamoDBClient:
 
 def _product_tables() -> dict[str, Table]:
     calm = Calm(START)
-    return billing_tables(calm.scheduler, calm.rng, calm.weather).tables
+    return billing_tables(calm.scheduler, calm.faults, calm.weather).tables
 
 
 PRODUCT_TABLES = _product_tables()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
+from tests.simulation.faults import Faults, Schedule
 from tests.simulation.history import History
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler
@@ -28,15 +27,15 @@ class Calm:
 
     def __init__(self, start: float) -> None:
         self.scheduler = Scheduler(start)
-        self.rng = random.Random(1)  # noqa: S311 - a simulation has to repeat itself
+        self.faults = Faults("parity", 1, Schedule())
         self.weather = Weather(index_lag=0.0)
         self.process = Process(
             "parity",
+            seed=1,
             scheduler=self.scheduler,
-            rng=self.rng,
             weather=self.weather,
+            faults=self.faults,
             history=History(kept=False),
-            reached=Counter(),
         )
 
     def call(self, what: Callable[[], T]) -> T:

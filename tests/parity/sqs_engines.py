@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from tests.parity.fibre import Calm, Outside
 from tests.simulation.sqs import MOST_RECEIPTS, SQS
-from tests.simulation.sqs import SQSClient as SimulatedClient
+from tests.simulation.sqs_client import SQSClient as SimulatedClient
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -41,7 +41,7 @@ class SimulatedSqs:
 
     def __init__(self) -> None:
         self._calm = calm = Calm(START)
-        queues = SQS(("siftbeam-file-processed",), calm.scheduler, calm.rng, calm.weather)
+        queues = SQS(("siftbeam-file-processed",), calm.scheduler, calm.faults, calm.weather)
         client = Outside(SimulatedClient(queues, calm.process), calm)
         self.client = cast("SQSClient", client)
         self.url = self.client.get_queue_url(QueueName="siftbeam-file-processed")["QueueUrl"]

@@ -35,7 +35,9 @@ from infra.stripe_simulator import (
 )
 from tests.integration.scenario import WorkerClock
 from tests.parity.fibre import Calm
-from tests.simulation.stripe_world import Fate, MeterEventLine, StripeLine, StripeWorld
+from tests.simulation.fates import Fate
+from tests.simulation.stripe_line import StripeLine, StripeSeen
+from tests.simulation.stripe_world import StripeWorld
 from worker.circuit import Circuit, Dependency
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import TIMEOUT_SECONDS, StripeConnection
@@ -58,6 +60,7 @@ METERS = ("storage-usage", "file_processed")
 CUSTOMERS = ("cus_a", "cus_b")
 LATE = timedelta(minutes=5)
 _ASK = timedelta(hours=1)
+_NEVER_FINAL = 1e9
 
 
 class Lie(Enum):
@@ -120,9 +123,9 @@ class SimulatedStripe:
 
     def __init__(self) -> None:
         self._calm = calm = Calm(NOW.timestamp())
-        self._world = StripeWorld(calm.scheduler, calm.rng, calm.weather)
+        self._world = StripeWorld(calm.scheduler, calm.faults, calm.weather, _NEVER_FINAL)
         self._way = _Scripted(calm)
-        self._line = MeterEventLine(self._way, self._world)
+        self._line = StripeSeen(self._way, self._world)
 
     def send(self, item: LedgerItem) -> Answer:
         return self._calm.call(lambda: self._line.send(item, "token"))

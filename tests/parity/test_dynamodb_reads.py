@@ -12,7 +12,7 @@ import pytest
 
 from tests.parity.asking import INVALID, LEDGER, code_of, fact, put, update
 from tests.parity.dynamodb_engines import PRODUCT_TABLES, SimulatedDynamoDb
-from tests.simulation.dynamodb import Index
+from tests.simulation.tables import Index
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,7 +43,7 @@ def day(customer: str, date: str, status: str = "pending") -> Item:
 def pages(db: DynamoDb, operation: str, size: int, **request: object) -> list[list[object]]:
     """The pages of a query or a scan, at most so many items each."""
     if isinstance(db, SimulatedDynamoDb):
-        db.inside.page = size
+        db.inside.pages.size = size
     else:
         request["Limit"] = size
     paginator = db.client.get_paginator(operation)  # type: ignore[call-overload]  # either of two

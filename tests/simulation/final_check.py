@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from producers.instant import from_epoch
 from tests.simulation.guard import COUNTED, Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tests.simulation.dynamodb import DynamoDB
-    from tests.simulation.expression_language import Item
+    from tests.simulation.operators import Item
     from tests.simulation.sqs import SQS
+    from tests.simulation.tables import DynamoDB
     from tests.simulation.workload import Expected, Workload
+    from worker.reconciliation.line import Line
+    from worker.reconciliation.report import Report
 
 _STATUS = {
     **dict.fromkeys(COUNTED, "billed"),
@@ -23,81 +24,164 @@ _STATUS = {
 _ENDED = frozenset({"confirmed", "invoiced", "rejected", "refused", "manual", "skipped"})
 
 
-def check(guard: Guard, database: DynamoDB, sqs: SQS, workload: Workload) -> None:
-    """Report every fact that vanished, waits, or is billed otherwise than the ledger says."""
-    ledger = database["siftbeam-billing-ledger"].items
-    bodies = [message.body for queue in sqs.queues.values() for message in queue.messages.values()]
-    for expected in workload.expected:
-        if (expected.key,) not in ledger and not _mentioned(expected, bodies):
-            guard.report("never vanishes", expected.key, "neither an item nor a message")
-    for (key,), item in ledger.items():
-        if not key.startswith("cursor#"):
-            _check_item(guard, key, item)
+class FinalCheck:
+    """Reports every fact that vanished, waits, or is billed otherwise than the ledger says.
+
+    Args:
+        guard: takes the reports.
+        database: the ledger and the rows.
+        sqs: the queues.
+        workload: what should have been billed.
+    """
+
+    def __init__(self, guard: Guard, database: DynamoDB, sqs: SQS, workload: Workload) -> None:
+        self._guard = guard
+        self._database = database
+        self._sqs = sqs
+        self._workload = workload
+        self._facts = {
+            key: item
+            for (key,), item in database["siftbeam-billing-ledger"].items.items()
+            if "state" in item
+        }
+
+    def check(self, audit: Report | None) -> None:
+        """Look at everything.
+
+        Args:
+            audit: what the product's own reconciliation says at the end.
+        """
+        self._check_expected()
+        for key, item in self._facts.items():
+            self._check_item(key, item)
             if item["kind"]["S"] == "storage-usage":
-                _check_rows(guard, database, item)
-    _check_reports(guard, ledger)
-    for name, queue in sqs.queues.items():
-        if queue.messages and not name.endswith("-dlq"):
-            waiting = [message.body for message in queue.messages.values()][:3]
-            guard.report("nothing waits for ever", name, f"{len(queue.messages)}: {waiting}")
+                self._check_daily_rows(item)
+                self._check_monthly_row(item)
+        self._check_reports()
+        self._check_queues()
+        if audit is not None:
+            self._check_money(audit)
+
+    def _check_expected(self) -> None:
+        bodies = [
+            message.body
+            for queue in self._sqs.queues.values()
+            for message in queue.messages.values()
+        ]
+        for expected in self._workload.expected:
+            if expected.key in self._facts or _mentioned(expected, bodies):
+                continue
+            # A restored ledger may not know what Stripe counts, and what only S3 told of is lost.
+            if not self._guard.restored:
+                self._guard.report("never vanishes", expected.key, "neither an item nor a message")
+
+    def _check_queues(self) -> None:
+        for name, queue in self._sqs.queues.items():
+            if queue.messages and not name.endswith("-dlq"):
+                waiting = [message.body for message in queue.messages.values()][:3]
+                text = f"{len(queue.messages)}: {waiting}"
+                self._guard.report("nothing waits for ever", name, text)
+
+    def _check_item(self, key: str, item: Item) -> None:
+        guard = self._guard
+        state, value = str(item["state"]["S"]), int(str(item["value"]["N"]))
+        live = len(guard.live(key))
+        if state not in _ENDED:
+            guard.report("nothing waits for ever", key, f"{state}, {item}")
+        if state in COUNTED and live != (1 if value else 0):
+            guard.report("counted means counted", key, f"{state}, Stripe counts {live}")
+        if state in {"rejected", "skipped", "planned", "refused"} and live:
+            guard.report("not counted means not counted", key, f"{state}, Stripe counts {live}")
+        if state in {"rejected", "manual", "skipped", "refused"} and "lastError" not in item:
+            guard.report("a reason", key, f"{state} without one")
+
+    def _check_reports(self) -> None:
+        """A refusal that Stripe reported sticks to the generation that it names."""
+        for key, events in self._guard.counted.items():
+            item = self._facts.get(key)
+            if item is None:
+                continue
+            for event in events:
+                current = event.identifier == item["identifier"]["S"]
+                if event.reported and current and item["state"]["S"] != "refused":
+                    self._guard.report("reports act", key, f"reported, it is {item['state']['S']}")
+
+    def _check_daily_rows(self, item: Item) -> None:
+        customer, month = str(item["customerId"]["S"]), str(item["subject"]["S"])
+        wanted = _STATUS.get(str(item["state"]["S"]), "pending")
+        days = item["days"]["L"]
+        assert isinstance(days, list)
+        daily = self._database["siftbeam-storage-usage-daily"].items
+        for day in days:
+            row = daily[customer, f"{month}-{int(day['N']):02d}"]
+            self._check_row("daily", row, wanted, item)
+        for (owner, _), row in daily.items():
+            billed = row["billingStatus"]["S"] != "pending"
+            if owner == customer and row["billingMonth"]["S"] == month and billed:
+                number = str(row["date"]["S"])[-2:].lstrip("0")
+                if {"N": number} not in days:
+                    about = f"daily {owner}"
+                    self._guard.report("only what was counted is marked", about, str(row))
+
+    def _check_monthly_row(self, item: Item) -> None:
+        customer, month = str(item["customerId"]["S"]), str(item["subject"]["S"])
+        row = self._database["siftbeam-storage-usage-monthly"].items.get((customer, month))
+        about = f"monthly {customer} {month}"
+        if row is None:
+            self._guard.report("rows follow the ledger", about, "there is none")
+            return
+        self._check_row("monthly", row, _STATUS.get(str(item["state"]["S"]), "pending"), item)
+        if row["stripeMeterAmount"]["N"] != item["value"]["N"]:
+            self._guard.report("rows follow the ledger", about, "another amount")
+
+    def _check_row(self, kind: str, row: Item, wanted: str, item: Item) -> None:
+        status = row["billingStatus"]["S"]
+        # A row never goes back to pending: a failed one says so until its resend has ended.
+        resent = wanted == "pending" and status == "failed" and item["generation"]["N"] != "1"
+        if status == wanted or resent or self._guard.restored:
+            return
+        about = f"{kind} {row['customerId']['S']} {row.get('date', row['billingMonth'])['S']}"
+        text = f"{status}, the ledger says {item['state']['S']}"
+        self._guard.report("rows follow the ledger", about, text)
+
+    def _check_money(self, audit: Report) -> None:
+        """The report's money is Stripe's; what they differ by waits for a person, by name."""
+        for line in audit.lines:
+            about = f"{line.customer_id} {line.event_name} {audit.month}"
+            if line.stripe_bytes is None:
+                self._guard.report("the report is complete", about, str(line.problem))
+                continue
+            truly = open_bytes = ledger = 0
+            for key in {*self._facts, *self._guard.counted}:
+                item = self._facts.get(key)
+                counted = sum(
+                    event.value
+                    for event in self._guard.live(key)
+                    if _concerns(event.customer, event.event_name, event.timestamp, line, audit)
+                )
+                truly += counted
+                if item is None or item["state"]["S"] not in COUNTED:
+                    open_bytes += counted
+                elif _item_concerns(item, line, audit):
+                    ledger += int(str(item["value"]["N"]))
+            if line.stripe_bytes != truly or line.ledger_bytes != ledger:
+                text = f"reported {line.ledger_bytes} and {line.stripe_bytes}, {ledger} and {truly}"
+                self._guard.report("the report tells the truth", about, text)
+            if truly != ledger + open_bytes:
+                text = f"ledger {ledger}, open {open_bytes}, Stripe {truly}"
+                self._guard.report("money in the report is money in Stripe", about, text)
+
+
+def _item_concerns(item: Item, line: Line, audit: Report) -> bool:
+    customer, event_name = str(item["customerId"]["S"]), str(item["eventName"]["S"])
+    return _concerns(customer, event_name, int(str(item["timestamp"]["N"])), line, audit)
+
+
+def _concerns(customer: str, event_name: str, timestamp: int, line: Line, audit: Report) -> bool:
+    at = from_epoch(timestamp)
+    mine = customer == line.customer_id and event_name == line.event_name
+    return mine and audit.period.start <= at < audit.period.end
 
 
 def _mentioned(expected: Expected, bodies: list[str]) -> bool:
     return any(all(word in body for word in expected.mentions) for body in bodies)
-
-
-def _check_item(guard: Guard, key: str, item: Item) -> None:
-    state, value = str(item["state"]["S"]), int(str(item["value"]["N"]))
-    live = len(guard.live(key))
-    if state not in _ENDED:
-        guard.report("nothing waits for ever", key, f"{state}, {item}")
-    if state in COUNTED and live != (1 if value else 0):
-        guard.report("counted means counted", key, f"{state}, Stripe counts {live}")
-    if state in {"rejected", "skipped", "planned", "refused"} and live:
-        guard.report("not counted means not counted", key, f"{state}, Stripe counts {live}")
-    if state in {"rejected", "manual", "skipped", "refused"} and "lastError" not in item:
-        guard.report("a reason", key, f"{state} without one")
-
-
-def _check_reports(guard: Guard, ledger: Mapping[tuple[str, ...], Item]) -> None:
-    """A refusal that Stripe reported sticks to the generation that it names."""
-    for key, events in guard.counted.items():
-        item = ledger[key,]
-        for event in events:
-            current = event.identifier == item["identifier"]["S"]
-            if event.reported and current and item["state"]["S"] != "refused":
-                guard.report("reports act", key, f"reported, it is {item['state']['S']}")
-
-
-def _check_rows(guard: Guard, database: DynamoDB, item: Item) -> None:
-    customer, month = str(item["customerId"]["S"]), str(item["subject"]["S"])
-    wanted = _STATUS.get(str(item["state"]["S"]), "pending")
-    days = item["days"]["L"]
-    assert isinstance(days, list)
-    daily = database["siftbeam-storage-usage-daily"].items
-    for day in days:
-        row = daily[customer, f"{month}-{int(day['N']):02d}"]
-        if row["billingStatus"]["S"] != wanted:
-            guard.report(
-                "rows follow the ledger",
-                f"daily {customer} {row['date']['S']}",
-                f"{row['billingStatus']['S']}, the ledger says {item['state']['S']}",
-            )
-    for (owner, _), row in daily.items():
-        billed = row["billingStatus"]["S"] != "pending"
-        if owner == customer and row["billingMonth"]["S"] == month and billed:
-            number = str(row["date"]["S"])[-2:].lstrip("0")
-            if {"N": number} not in days:
-                guard.report("only what was counted is marked", f"daily {owner}", str(row))
-    found = database["siftbeam-storage-usage-monthly"].items.get((customer, month))
-    about = f"monthly {customer} {month}"
-    if found is None:
-        guard.report("rows follow the ledger", about, "there is none")
-    elif found["billingStatus"]["S"] != wanted:
-        guard.report(
-            "rows follow the ledger",
-            about,
-            f"{found['billingStatus']['S']}, the ledger says {item['state']['S']}",
-        )
-    elif found["stripeMeterAmount"]["N"] != item["value"]["N"]:
-        guard.report("rows follow the ledger", about, "another amount")

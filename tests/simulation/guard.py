@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from tests.simulation.violations import Violation
 
 if TYPE_CHECKING:
-    from tests.simulation.dynamodb import Table
-    from tests.simulation.expression_language import Item
+    from tests.simulation.operators import Item
     from tests.simulation.scheduler import Scheduler
-    from tests.simulation.stripe_world import CountedEvent
+    from tests.simulation.stripe_world import CountedEvent, StripeWorld
+    from tests.simulation.tables import DynamoDB
 
 COUNTED = frozenset({"sent", "confirmed", "invoiced"})
 _UNKNOWN = {"NULL": True}
@@ -44,22 +44,23 @@ class Guard:
 
     Args:
         scheduler: time, and what is stopped.
-        ledger: the ledger's table.
-        daily: the daily rows.
-        monthly: the monthly rows.
+        database: whose ledger and rows are watched.
+        stripe: what it took.
     """
 
-    def __init__(self, scheduler: Scheduler, ledger: Table, daily: Table, monthly: Table) -> None:
+    def __init__(self, scheduler: Scheduler, database: DynamoDB, stripe: StripeWorld) -> None:
         self.violations: list[Violation] = []
         self.moves: Counter[str] = Counter()
         self.facts: dict[str, str] = {}
         self.counted: defaultdict[str, list[CountedEvent]] = defaultdict(list)
+        self.restored = False
         self._scheduler = scheduler
-        self._ledger = ledger
-        self._daily = daily
-        self._monthly = monthly
-        ledger.watch = self._fact_moved
-        daily.watch = self._daily_row_moved
+        self._stripe = stripe
+        self._ledger = database["siftbeam-billing-ledger"]
+        self._daily = database["siftbeam-storage-usage-daily"]
+        monthly = database["siftbeam-storage-usage-monthly"]
+        self._ledger.watch = self._fact_moved
+        self._daily.watch = self._daily_row_moved
         monthly.watch = self._monthly_row_moved
 
     def report(self, rule: str, about: str, text: str) -> None:
@@ -73,8 +74,14 @@ class Guard:
         if key is None:
             self.report("nobody's event", event.identifier, "no fact has this identifier")
             return
-        item = self._ledger.items[(key,)]
-        if "firstAttemptAt" not in item:
+        item = self._ledger.items.get((key,))
+        if item is None:
+            if not self.restored:
+                self.report("claim before the call", key, "taken while there is no item")
+            self._take(key, event)
+            return
+        earlier = event.identifier != item["identifier"]["S"]
+        if "firstAttemptAt" not in item and not earlier and not self.restored:
             self.report("claim before the call", key, f"taken while {item['state']['S']}")
         frozen = (
             str(item["customerId"]["S"]),
@@ -83,9 +90,12 @@ class Guard:
             int(str(item["timestamp"]["N"])),
         )
         seen = (event.customer, event.event_name, event.value, event.timestamp)
-        if frozen != seen:
+        if frozen != seen and not self.restored:
             self.report("billed as frozen", key, f"frozen {frozen}, taken {seen}")
-        live = [other for other in self.counted[key] if other.refused_at is None]
+        self._take(key, event)
+
+    def _take(self, key: str, event: CountedEvent) -> None:
+        live = self.live(key)
         self.counted[key].append(event)
         if live:
             self.report("billed twice", key, f"{[e.identifier for e in (*live, event)]}")
@@ -96,7 +106,8 @@ class Guard:
 
     def _fact_moved(self, old: Item | None, new: Item, who: str) -> None:
         key = str(new["fact"]["S"])
-        if key.startswith("cursor#"):
+        if "state" not in new:
+            # A cursor, or the operator's controls.
             return
         identifier = str(new["identifier"]["S"])
         if old is None:
@@ -105,14 +116,11 @@ class Guard:
                 self.report("identifiers are unique", key, f"{identifier} is {owner}'s")
             return
         self.facts[identifier] = key
-        changed = [name for name in _FROZEN if old.get(name) != new.get(name)]
-        if old.get("account", _UNKNOWN) == _UNKNOWN and "account" in changed:
-            # The first claim freezes the account, where Stripe could not be asked before.
-            changed.remove("account")
-        if changed:
-            self.report("frozen", key, f"{who} changed {changed}")
+        self._check_frozen(key, old, new, who)
         before, after = str(old["state"]["S"]), str(new["state"]["S"])
         self.moves[f"{before} to {after}"] += 1
+        if after == "invoiced" and before != after:
+            self._check_invoiced(key)
         fence, raised = int(str(old["fence"]["N"])), int(str(new["fence"]["N"]))
         if raised <= fence:
             self.report("every transition raises the fence", key, f"{who}: {fence} to {raised}")
@@ -124,6 +132,21 @@ class Guard:
             self.report("an open attempt is kept", key, f"{who}: planned after an open attempt")
         if after == "rejected" and old["attempts"]["N"] != "1":
             self.report("an open attempt is kept", key, f"{who}: rejected after an open attempt")
+
+    def _check_frozen(self, key: str, old: Item, new: Item, who: str) -> None:
+        changed = [name for name in _FROZEN if old.get(name) != new.get(name)]
+        if old.get("account", _UNKNOWN) == _UNKNOWN and "account" in changed:
+            # The first claim freezes the account, where Stripe could not be asked before.
+            changed.remove("account")
+        if changed:
+            self.report("frozen", key, f"{who} changed {changed}")
+
+    def _check_invoiced(self, key: str) -> None:
+        """What the ledger calls invoiced came before its invoice was final."""
+        for event in self.live(key):
+            invoice = self._stripe.invoice(event.customer, event.timestamp)
+            if invoice is None or not self._stripe.reaches(event, invoice):
+                self.report("invoiced means on the invoice", key, f"{event}, {invoice}")
 
     def _daily_row_moved(self, old: Item | None, new: Item, who: str) -> None:
         about = f"daily {new['customerId']['S']} {new['date']['S']}"
@@ -168,6 +191,8 @@ class Guard:
             return None
         fence, state = int(str(item["fence"]["N"])), str(item["state"]["S"])
         followed = int(str(row.get("ledgerFence", {}).get("N", 0)))
+        if self.restored:
+            return item
         if followed > fence or (followed == fence and state not in COUNTED):
             self.report("the ledger first", about, f"follows {followed}, it is {fence} {state}")
             return None

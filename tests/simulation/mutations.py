@@ -10,10 +10,10 @@ import worker.examination
 import worker.jobs
 import worker.ledger.store
 import worker.settlement
-from tests.simulation.worker_process import Worker
 from worker import expressions
+from worker.consumer.handling import Handling
 from worker.handlers.bill_month import BillMonthHandler
-from worker.late_refusals import LateRefusals
+from worker.late_refusals import LateRefusals, Match
 from worker.ledger import rules
 from worker.ledger.answer import Answer, Door, TurnedAway
 from worker.ledger.item import COUNTED, LedgerItem, State
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from producers.billing_month import BillingMonth
     from producers.messages import BillCustomerMonth
-    from producers.queues import Queue
+    from worker.consumer.leases import HeldLease
+    from worker.consumer.received import ReceivedMessage
     from worker.late_refusals import Noted
     from worker.ledger.fact import StripeAccount
     from worker.outcome import Outcome
@@ -118,6 +119,13 @@ def no_check_between_claim_and_call(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Settlement, "_call", call)
 
 
+def only_the_monotonic_clock_is_asked(patch: pytest.MonkeyPatch) -> None:
+    def passed(self: Settlement, held: LedgerItem, claimed_at: float) -> timedelta:  # noqa: ARG001
+        return timedelta(seconds=self._clock.monotonic() - claimed_at)
+
+    patch.setattr(Settlement, "_passed", passed)
+
+
 def value_computed_anew(patch: pytest.MonkeyPatch) -> None:
     original = BillMonthHandler.handle
 
@@ -168,6 +176,16 @@ def report_before_sent_is_dropped(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(worker.jobs, "_REPORTS_OVERLAP", timedelta(0))
 
 
+def older_generations_report_acted_on(patch: pytest.MonkeyPatch) -> None:
+    original = LateRefusals._find  # noqa: SLF001
+
+    def find(self: LateRefusals, identifier: str) -> tuple[LedgerItem | None, Match]:
+        item, match = original(self, identifier)
+        return item, Match.CURRENT if match is Match.OLDER else match
+
+    patch.setattr(LateRefusals, "_find", find)
+
+
 def monthly_row_before_the_daily_rows(patch: pytest.MonkeyPatch) -> None:
     original = MonthRows.follow
 
@@ -193,16 +211,14 @@ def daily_rows_before_the_ledger(patch: pytest.MonkeyPatch) -> None:
 
 
 def deleted_before_the_rows(patch: pytest.MonkeyPatch) -> None:
-    original = Worker._receive  # noqa: SLF001
+    original = Handling.handle
 
-    def receive(self: Worker, queue: Queue, most: int) -> object:
-        messages = original(self, queue, most)
-        for message in messages:
-            self._deletions.add(message.queue, message.receipt_handle)
-        self._deletions.flush()
-        return messages
+    def handle(self: Handling, message: ReceivedMessage, lease: HeldLease) -> None:
+        self._settling._deletions.add(message.queue, message.receipt_handle)  # noqa: SLF001
+        self._settling._deletions.flush()  # noqa: SLF001
+        original(self, message, lease)
 
-    patch.setattr(Worker, "_receive", receive)
+    patch.setattr(Handling, "handle", handle)
 
 
 MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
@@ -215,10 +231,12 @@ MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         throttled_later_goes_back_to_planned,
         refused_later_goes_to_rejected,
         no_check_between_claim_and_call,
+        only_the_monotonic_clock_is_asked,
         value_computed_anew,
         timestamp_of_the_retry,
         resent_after_a_day,
         next_generation_by_itself,
+        older_generations_report_acted_on,
         report_before_sent_is_dropped,
         monthly_row_before_the_daily_rows,
         daily_rows_before_the_ledger,

@@ -1,17 +1,17 @@
-"""A simulated process: its clock, its calls, and its end."""
+"""A simulated process: its clocks, its calls, and its end."""
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 if TYPE_CHECKING:
-    import random
-    from collections import Counter
     from collections.abc import Callable
 
+    from tests.simulation.faults import Faults
     from tests.simulation.history import History
     from tests.simulation.scheduler import Scheduler
     from tests.simulation.weather import Weather
@@ -37,33 +37,36 @@ class Process:
 
     Args:
         name: for the history.
+        seed: the run's.
         scheduler: time.
-        rng: chance.
-        weather: what goes wrong.
+        weather: how often what goes wrong.
+        faults: what does.
         history: what happened.
-        reached: counts what did.
     """
 
     def __init__(
         self,
         name: str,
         *,
+        seed: int,
         scheduler: Scheduler,
-        rng: random.Random,
         weather: Weather,
+        faults: Faults,
         history: History,
-        reached: Counter[str],
     ) -> None:
         self.name = name
         self.scheduler = scheduler
-        self.rng = rng
+        self.rng = random.Random(f"{seed} {name}")  # noqa: S311 - has to repeat itself
         self.weather = weather
+        self.faults = faults
         self.history = history
-        self.reached = reached
         self.alive = True
-        self.handling = False
+        self.on_suspension: Callable[[], object] = lambda: None
+        self.handling = 0
         self.stalled_until = 0.0
-        self._skew = rng.uniform(-weather.skew, weather.skew)
+        self._skew = self.rng.uniform(-weather.skew, weather.skew)
+        self._stands_still = self.rng.random() < 0.5
+        self._stood_still = 0.0
 
     def now(self) -> datetime:
         """The wall clock of this machine, as wrong as it is."""
@@ -71,9 +74,12 @@ class Process:
         return _EPOCH + timedelta(seconds=self.scheduler.now + self._skew)
 
     def monotonic(self) -> float:
-        """Seconds that have passed; a stalled machine's clock goes on."""
-        self._pause()
-        return self.scheduler.now
+        """Seconds that have passed.
+
+        A stalled machine's clock goes on; that of some machines stands still while they are
+        suspended, as Linux's CLOCK_MONOTONIC does (https://man7.org/linux/man-pages/man2/clock_gettime.2.html).
+        """
+        return self.scheduler.now - self._stood_still
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -88,76 +94,92 @@ class Process:
     def crash(self, what: str) -> None:
         """The process dies, here."""
         self.alive = False
-        self.reached["crash"] += 1
         self.history.note(self.scheduler.now, self.name, what, "CRASHED")
         raise Crashed
 
     def travel(self, what: str, longest: float | None = None) -> None:
         """Let time pass on the way to a call's effect, or back; the process may die on it."""
-        weather, rng = self.weather, self.rng
-        draw = rng.random()
-        if draw >= weather.crash + weather.stall + weather.slow:
-            seconds = 0.001 + 0.02 * rng.random()
-        elif draw < weather.crash:
-            self.check()
-            self.crash(what)
-            return
+        weather, draw = self.weather, self.faults.random()
+        if draw < weather.crash:
+            if self.faults.hit("crash") is not None:
+                self.check()
+                self.crash(what)
         elif draw < weather.crash + weather.stall:
-            seconds = weather.longest_stall * rng.random() ** 2
-            if longest is not None:
-                seconds = min(seconds, longest)
-            self.stalled_until = self.scheduler.now + seconds
-            self.reached["stall"] += 1
-            self.history.note(self.scheduler.now, self.name, what, f"stalls for {seconds:.0f} s")
-        else:
-            seconds = 5 * rng.random()
-        self.scheduler.sleep(seconds)
+            size = self.faults.hit("stall")
+            if size is not None:
+                seconds = weather.longest_stall * size**2
+                self._stall(what, seconds if longest is None else min(seconds, longest))
+                return
+        elif draw < weather.crash + weather.stall + weather.slow:
+            self.scheduler.sleep(5 * draw / weather.slow)
+            self.check()
+            return
+        self.scheduler.sleep(0.001 + 0.02 * draw)
         if not self.alive:
             raise Crashed
 
     def _pause(self) -> None:
         """A machine may stop between two instructions: here, where it looks at its clock."""
-        weather = self.weather
-        if weather.stall and self.handling and self.rng.random() < weather.stall:
-            seconds = weather.longest_stall * self.rng.random() ** 2
-            self.stalled_until = self.scheduler.now + seconds
-            self.reached["stall"] += 1
-            self.history.note(
-                self.scheduler.now, self.name, "(between two calls)", f"stalls for {seconds:.0f} s"
-            )
-            self.sleep(seconds)
+        if self.handling and self.weather.stall and self.faults.random() < self.weather.stall:
+            size = self.faults.hit("stall")
+            if size is not None:
+                self._stall("(between two calls)", self.weather.longest_stall * size**2)
 
-    def call(self, service: str, what: str, effect: Callable[[], T]) -> T:
+    def _stall(self, what: str, seconds: float) -> None:
+        self.stalled_until = self.scheduler.now + seconds
+        self.history.note(self.scheduler.now, self.name, what, f"stalls for {seconds:.0f} s")
+        self.sleep(seconds)
+
+    def _suspend(self, what: str, size: float) -> None:
+        """The machine is frozen whole, for hours or a day, and then goes on as if nothing were."""
+        seconds = self.weather.longest_suspension * size
+        self.stalled_until = self.scheduler.now + seconds
+        if self._stands_still:
+            self._stood_still += seconds
+        self.history.note(self.scheduler.now, self.name, what, f"suspended for {seconds:.0f} s")
+        self.on_suspension()
+        self.sleep(seconds)
+
+    def call(self, service: str, what: str, effect: Callable[[], T], *, claims: bool = False) -> T:
         """Call AWS as botocore does: retried when throttled, and when an answer was lost.
+
+        Args:
+            service: which of AWS's.
+            what: for the history.
+            effect: what the call does.
+            claims: whether it claims a fact: a machine suspended just then does most harm.
 
         Raises:
             botocore.exceptions.ClientError: what ``effect`` raises, or throttled at last.
             botocore.exceptions.ReadTimeoutError: no answer came, though it may have taken effect.
         """
-        weather, rng = self.weather, self.rng
+        weather, faults = self.weather, self.faults
         error: ClientError | ReadTimeoutError | None = None
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self.sleep(rng.random() * 2**attempt)
+                self.sleep(self.rng.random() * 2**attempt)
             self.travel(what)
-            draw = rng.random()
-            if draw < weather.throttled:
-                code = _THROTTLES[service]
-                error = ClientError({"Error": {"Code": code, "Message": "slow down"}}, what)
-                self._note(what, code)
-                continue
-            if draw < weather.throttled + weather.lost_answer:
-                self._lose(what, effect)
-                error = ReadTimeoutError(endpoint_url=f"https://{service}.invalid/")
-                continue
+            unanswered = weather.throttled + weather.lost_answer
+            if unanswered and (draw := faults.random()) < unanswered:
+                throttled = draw < weather.throttled
+                if faults.hit("throttled" if throttled else "lost_answer") is not None:
+                    if throttled:
+                        code = _THROTTLES[service]
+                        error = ClientError({"Error": {"Code": code, "Message": "slow down"}}, what)
+                        self._note(what, code)
+                    else:
+                        self._lose(what, effect)
+                        error = ReadTimeoutError(endpoint_url=f"https://{service}.invalid/")
+                    continue
             try:
                 answer = effect()
             except ClientError as refusal:
                 self._note(what, refusal.response["Error"]["Code"])
-                self._return(what)
+                self._return(what, claims=False)
                 raise
-            self._note(what, "")
-            self._return(what)
+            if self.history.kept:
+                self._note(what, "")
+            self._return(what, claims=claims)
             return answer
         assert error is not None
         raise error
@@ -171,10 +193,16 @@ class Process:
             self._note(what, "answer lost")
         self.travel(what)
 
-    def _return(self, what: str) -> None:
+    def _return(self, what: str, *, claims: bool) -> None:
         # Most answers come back before anybody else acts; the others leave a gap to act in.
         if self.rng.random() < 0.3:
             self.travel(what)
+        if claims and self.weather.suspension and self.handling:
+            draw = self.faults.random()
+            if draw < self.weather.suspension:
+                size = self.faults.hit("suspension")
+                if size is not None:
+                    self._suspend(what, size)
 
     def _note(self, what: str, result: str) -> None:
         if self.history.kept:

@@ -5,40 +5,39 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tests.simulation import installation as installed
-from tests.simulation.dynamodb import DynamoDB, DynamoDBClient, Index, Table
-from tests.simulation.final_check import check
+from tests.simulation.dynamodb_client import DynamoDBClient
+from tests.simulation.faults import Faults, Schedule
+from tests.simulation.final_check import FinalCheck
 from tests.simulation.guard import Guard
 from tests.simulation.history import History
 from tests.simulation.installation import SETTINGS, SimulatedInstallation, aws_clients
-from tests.simulation.operator import Operator
+from tests.simulation.operator import Operator, reconciled
 from tests.simulation.process import Process
 from tests.simulation.s3 import Bucket, BucketPages, SecretsClient
+from tests.simulation.scenario import Scenario
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.sqs import SQS, SQSClient
-from tests.simulation.stripe_world import (
-    BAD_KEY_FATES,
-    DARK_FATES,
-    OUTAGE_FATES,
-    REFUSING_FATES,
-    UNSEEN_FATES,
-    MeterEventLine,
-    Spell,
-    StripeLine,
-    StripeWorld,
-)
-from tests.simulation.violations import Violation  # noqa: TC001 - a field of a dataclass
-from tests.simulation.weather import DAY, HOUR, MINUTE, Weather
+from tests.simulation.schema import billing_tables
+from tests.simulation.sqs import SQS
+from tests.simulation.sqs_client import SQSClient
+from tests.simulation.stripe_line import StripeLine, StripeSeen
+from tests.simulation.stripe_world import StripeWorld
+from tests.simulation.tables import LEDGER
+from tests.simulation.weather import ASSUMED, HOUR, MINUTE, Bounds, Weather
 from tests.simulation.worker_process import Worker
-from tests.simulation.workload import Busy, Workload, month_end_of
+from tests.simulation.workload import Workload
+
+if TYPE_CHECKING:
+    from tests.simulation.violations import Violation
+    from worker.reconciliation.report import Report
 
 _QUEUES = tuple(
     f"siftbeam-{name}"
     for name in ("schedule", "daily-sizing", "monthly-billing", "file-processed", "stripe-events")
 )
-# Long enough for 23 hours of resending, a day of asking, two days of waiting for the summaries.
-_CALM = 6 * DAY
 
 
 @dataclass(slots=True)
@@ -50,6 +49,7 @@ class Result:
     violations: list[Violation] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
     reached: Counter[str] = field(default_factory=Counter)
+    parts: dict[str, str] = field(default_factory=dict)
     history: History = field(default_factory=lambda: History(kept=False))
 
 
@@ -59,102 +59,123 @@ class Run:
     Args:
         seed: repeats the run exactly.
         record: keep its history.
+        without: parts of the run to leave out, by the names that :attr:`Result.parts` gives them.
+        bounds: what is assumed of the world.
     """
 
-    def __init__(self, seed: int, *, record: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        record: bool = False,
+        without: frozenset[str] = frozenset(),
+        bounds: Bounds = ASSUMED,
+    ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 - a simulation has to repeat itself
         self.history = History(kept=record)
-        self.weather = Weather.drawn(self.rng)
-        self.month, start = Workload.start_of(self.rng)
-        self.scheduler = Scheduler(start)
-        self.database = billing_tables(self.scheduler, self.rng, self.weather)
-        self.sqs = SQS(_QUEUES, self.scheduler, self.rng, self.weather)
+        self.schedule = Schedule(without)
+        self.bounds = bounds
+        self.weather = Weather.drawn(self.rng, bounds)
+        self.scenario = Scenario.drawn(self.rng, self.weather, self.schedule)
+        self.scheduler = Scheduler(self.scenario.start)
+        self.database = billing_tables(self.scheduler, self._faults("dynamodb"), self.weather)
+        self.sqs = SQS(_QUEUES, self.scheduler, self._faults("sqs"), self.weather)
         self.bucket = Bucket()
-        self.stripe = StripeWorld(self.scheduler, self.rng, self.weather)
-        self.guard = Guard(
-            self.scheduler,
-            self.database["siftbeam-billing-ledger"],
-            self.database["siftbeam-storage-usage-daily"],
-            self.database["siftbeam-storage-usage-monthly"],
+        self.stripe = StripeWorld(
+            self.scheduler, self._faults("stripe"), self.weather, self.scenario.final_after
         )
+        self.guard = Guard(self.scheduler, self.database, self.stripe)
         self.stripe.on_accept = self.guard.event_taken
         self.deliveries = 0
-        self.reached: Counter[str] = Counter()
         self._page = self.rng.randint(1, 8)
-        self._at_once = self.rng.randint(1, 10)
+        self._hands = self.rng.randint(1, 10)
         self._workers: list[Worker] = []
         self._born = 0
-        month_end = month_end_of(self.month)
-        self._clears_at = month_end + self.rng.uniform(1.0, 3.0) * DAY
-        self._until = self._clears_at + _CALM
-        self.on_the_brink = False
-        self._busy = Busy(start + DAY, start + DAY + 90.0, share=0.3)
-        self._spells = self._drawn_spells(start)
+        self._audit: Report | None = None
         self.workload = Workload(
-            self.rng,
+            seed,
             self.scheduler,
             self.database,
             self.sqs,
             self.bucket,
-            self.month,
-            start,
-            month_end,
-            self._busy,
+            self.scenario,
+            self.schedule,
         )
 
     def execute(self) -> Result:
         """Run to the end, or to the first violation."""
         installed.DEFECTS.clear()
-        scheduler, rng = self.scheduler, self.rng
-        self.workload.plan(self._until)
-        for _ in range(rng.randint(1, 4)):
-            self._spawn()
-        self._plan_operator()
-        for _ in range(rng.choice((0, 0, 1, 3))):
-            scheduler.at(rng.uniform(scheduler.now, self._clears_at), self._deploy)
-        scheduler.at(self._clears_at, self.weather.clear_up)
-        scheduler.run(self._until)
+        scheduler, scenario = self.scheduler, self.scenario
+        self.workload.plan()
+        for number in range(1, scenario.workers + 1):
+            if self.schedule.takes(f"worker {number}"):
+                self._spawn()
+        self._spawn_operator()
+        for at in scenario.deploys:
+            scheduler.at(at, self._deploy)
+        for since, mode in scenario.modes[1:]:
+            if scenario.restore is None:
+                scheduler.at(since, lambda m=mode: self._deploy(f"SEND={m}"))  # type: ignore[misc]
+        if scenario.restore is not None:
+            scheduler.at(scenario.restore.backed_up_at, self._back_up)
+        scheduler.at(scenario.clears_at, self.weather.clear_up)
+        scheduler.spawn(self._take_audit, scenario.until - HOUR)
+        scheduler.run(scenario.until)
         # A queue that refuses a batch again and again is no defect: the message comes again.
         defects = [text for text in installed.DEFECTS if "EnqueueFailed" not in text]
         if defects:
             self.guard.report("handlers do not fail", "a handler", defects[0])
         if not self.guard.violations:
-            check(self.guard, self.database, self.sqs, self.workload)
+            check = FinalCheck(self.guard, self.database, self.sqs, self.workload)
+            check.check(self._audit)
         states = Counter(
             str(item["state"]["S"])
-            for item in self.database["siftbeam-billing-ledger"].items.values()
+            for item in self.database[LEDGER].items.values()
             if "state" in item
         )
-        self._bury()
+        for worker in self._workers:
+            # Nothing of this run outlives it.
+            worker.process.alive = False
         return Result(
             self.seed,
             self.deliveries,
             self.guard.violations,
             states,
-            self.guard.moves + self.stripe.fates + self.reached,
+            self.guard.moves + self.stripe.fates + self.schedule.reached,
+            self.schedule.parts,
             self.history,
         )
 
+    def _faults(self, who: str) -> Faults:
+        return Faults(who, self.seed, self.schedule)
+
     def _installation(self, process: Process) -> SimulatedInstallation:
-        line = MeterEventLine(StripeLine(process, self._spells), self.stripe)
+        line = StripeLine(process, self.scenario.spells, self.bounds.longest_way)
         clients = aws_clients(
             DynamoDBClient(self.database, process, self._page),
             SQSClient(self.sqs, process),
             SecretsClient('{"STRIPE_SECRET_KEY": "sk_test_simulated"}', process),
         )
+        settings = SETTINGS.model_copy(
+            update={
+                "send": self.scenario.mode_at(self.scheduler.now),
+                "bill_from": _instant(self.scenario.bill_from),
+            }
+        )
+        pages = BucketPages(self.bucket, process, self._page)
         return SimulatedInstallation(
-            SETTINGS, clients, process, line, BucketPages(self.bucket, process, self._page)
+            settings, clients, process, StripeSeen(line, self.stripe), pages
         )
 
     def _process(self, name: str) -> Process:
         return Process(
             name,
+            seed=self.seed,
             scheduler=self.scheduler,
-            rng=self.rng,
             weather=self.weather,
+            faults=self._faults(name),
             history=self.history,
-            reached=self.reached,
         )
 
     def _spawn(self) -> None:
@@ -165,111 +186,57 @@ class Run:
             self._installation(process),
             sqs=self.sqs,
             counts=self,
-            at_once=self._at_once,
+            hands=self._hands,
             ended=self._ended,
         )
         self._workers.append(worker)
-        self.scheduler.spawn(worker.run, self.scheduler.now + self.rng.random())
+        process.on_suspension = self._replace
+        self.scheduler.spawn(worker.run, self.scheduler.now + process.rng.random())
+
+    def _spawn_operator(self) -> None:
+        process = self._process("operator")
+        operator = Operator(
+            process,
+            lambda: self._installation(process),
+            self.database[LEDGER],
+            self.scenario.acts,
+        )
+        self.scheduler.spawn(operator.run, self.scheduler.now)
+
+    def _take_audit(self) -> None:
+        self._audit = reconciled(self._installation(self._process("auditor")))
 
     def _ended(self) -> None:
-        """A worker is gone; ECS starts another."""
+        """A worker is gone."""
         self._workers = [worker for worker in self._workers if worker.process.alive]
-        if not self.scheduler.stopped:
-            self.scheduler.at(
-                self.scheduler.now + 1 + 2 * MINUTE * self.rng.random() ** 2, self._spawn
-            )
+        self._replace()
 
-    def _deploy(self) -> None:
+    def _replace(self) -> None:
+        """ECS starts a worker in the place of one that is gone, or that shows no life."""
+        if not self.scheduler.stopped:
+            after = 1 + 2 * MINUTE * self.rng.random() ** 2
+            self.scheduler.at(self.scheduler.now + after, self._spawn)
+
+    def _deploy(self, what: str = "deploy") -> None:
         """Every worker is stopped in the middle of what it does."""
-        self.history.note(self.scheduler.now, "deploy", "all workers stop", "")
+        self.history.note(self.scheduler.now, "deploy", what, "all workers stop")
         for worker in self._workers:
             worker.process.alive = False
         self.sqs.wake_all()
 
-    def _plan_operator(self) -> None:
-        rng = self.rng
-        at = [rng.uniform(self.scheduler.now, self._clears_at) for _ in range(rng.randint(0, 4))]
-        at += [self._clears_at + hours * HOUR for hours in (1.0, 30.0, 80.0)]
-        process = self._process("operator")
-        operator = Operator(process, self._installation(process), self.sqs, sorted(at))
-        self.scheduler.spawn(operator.run, self.scheduler.now)
+    def _back_up(self) -> None:
+        kept = dict(self.database[LEDGER].items)
+        restore = self.scenario.restore
+        assert restore is not None
+        self.history.note(self.scheduler.now, "backup", "the ledger", "")
 
-    def _drawn_spells(self, start: float) -> list[Spell]:
-        rng, spells = self.rng, []
-        kinds = (
-            (OUTAGE_FATES, 0.3, 1.4 * DAY),
-            (OUTAGE_FATES, 0.3, HOUR),
-            (DARK_FATES, 0.3, 2 * DAY),
-            (BAD_KEY_FATES, 0.2, 5 * HOUR),
-            (REFUSING_FATES, 0.1, 2 * HOUR),
-        )
-        for fates, share, longest in kinds:
-            if rng.random() < share:
-                begins = rng.uniform(start, self._clears_at)
-                ends = min(begins + longest * rng.random(), self._clears_at)
-                spells.append(Spell(begins, ends, fates))
-        if rng.random() < 0.2:
-            spells += self._brink(start)
-        return spells
+        def put_back() -> None:
+            self._deploy("SEND=verify, and the ledger as it was")
+            self.database[LEDGER].restore(kept)
+            self.guard.restored = True
 
-    def _brink(self, start: float) -> list[Spell]:
-        """Events are taken unseen; Stripe is back when their identifiers are nearly forgotten."""
-        rng = self.rng
-        begins = rng.uniform(start, self._clears_at - DAY)
-        dark = begins + rng.uniform(0.2, 2.0) * HOUR
-        light = min(
-            begins + rng.choice((rng.uniform(21.5, 24.0), rng.uniform(23.0, 40.0))) * HOUR,
-            self._clears_at,
-        )
-        self.on_the_brink = True
-        self._busy = Busy(begins, dark, share=0.8)
-        if rng.random() < 0.5:
-            self.weather.stall, self.weather.longest_stall = 0.02, 4 * HOUR
-        return [Spell(begins, dark, UNSEEN_FATES), Spell(dark, light, DARK_FATES)]
-
-    def _bury(self) -> None:
-        """End every fiber, so that nothing of this run outlives it."""
-        for worker in self._workers:
-            worker.process.alive = False
+        self.scheduler.at(restore.restored_at, put_back)
 
 
-def billing_tables(scheduler: Scheduler, rng: random.Random, weather: Weather) -> DynamoDB:
-    def table(name: str, key: tuple[str, ...], *indexes: Index) -> Table:
-        return Table(
-            f"siftbeam-{name}", key, indexes, scheduler=scheduler, rng=rng, weather=weather
-        )
-
-    texts = {"billingMonth": "S", "customerId": "S", "billingStatus": "S", "date": "S"}
-    return DynamoDB(
-        (
-            table("customers", ("customerId",)),
-            table(
-                "storage-usage-daily",
-                ("customerId", "date"),
-                Index("billingMonth-index", "billingMonth", "customerId", texts),
-                Index("billingStatus-date-index", "billingStatus", "date", texts),
-            ),
-            table(
-                "storage-usage-monthly",
-                ("customerId", "billingMonth"),
-                Index("billingStatus-month-index", "billingStatus", "billingMonth", texts),
-            ),
-            table("processing-history", ("processing-historyId",)),
-            table(
-                "billing-ledger",
-                ("fact",),
-                Index(
-                    "customerEvent-timestamp-index",
-                    "customerEvent",
-                    "timestamp",
-                    {"customerEvent": "S", "timestamp": "N"},
-                ),
-                Index(
-                    "open-nextAttemptAt-index",
-                    "openShard",
-                    "nextAttemptAt",
-                    {"openShard": "S", "nextAttemptAt": "N"},
-                ),
-            ),
-        )
-    )
+def _instant(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=UTC)

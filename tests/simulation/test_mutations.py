@@ -15,25 +15,24 @@ if TYPE_CHECKING:
 
 # Within how many seeds, counted from 0, each has to be noticed.
 _WITHIN = {
-    "outcome_without_fence": 40,
-    "claim_without_fence": 40,
-    "claim_after_the_call": 10,
-    "first_attempt_stamped_with_the_outcome": 10,
-    "throttled_later_goes_back_to_planned": 20,
+    "outcome_without_fence": 20,
+    "claim_without_fence": 20,
+    "claim_after_the_call": 5,
+    "first_attempt_stamped_with_the_outcome": 5,
+    "throttled_later_goes_back_to_planned": 40,
     "refused_later_goes_to_rejected": 40,
-    "value_computed_anew": 40,
-    "timestamp_of_the_retry": 10,
+    "no_check_between_claim_and_call": 40,
+    "only_the_monotonic_clock_is_asked": 40,
+    "value_computed_anew": 20,
+    "timestamp_of_the_retry": 5,
     "resent_after_a_day": 40,
     "next_generation_by_itself": 40,
-    "report_before_sent_is_dropped": 120,
-    "monthly_row_before_the_daily_rows": 10,
-    "daily_rows_before_the_ledger": 10,
-    "deleted_before_the_rows": 40,
+    "report_before_sent_is_dropped": 60,
+    "older_generations_report_acted_on": 120,
+    "monthly_row_before_the_daily_rows": 5,
+    "daily_rows_before_the_ledger": 5,
+    "deleted_before_the_rows": 60,
 }
-
-# It needs a pause of an hour or more at one instruction, in the 23rd hour of a fact whose fate is
-# open: 138 runs made for it did not come upon that.
-_NOT_NOTICED_YET = frozenset({"no_check_between_claim_and_call"})
 
 
 @pytest.fixture(autouse=True)
@@ -53,4 +52,4 @@ def test_a_mutation_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_every_mutation_is_tried() -> None:
-    assert _WITHIN.keys() | _NOT_NOTICED_YET == MUTATIONS.keys()
+    assert _WITHIN.keys() == MUTATIONS.keys()

@@ -1,4 +1,4 @@
-"""A worker: receives, handles and settles, until it dies; then another takes its place."""
+"""A worker: the consumer's own parts, on fibers instead of threads, until its process dies."""
 
 from __future__ import annotations
 
@@ -9,65 +9,70 @@ from botocore.exceptions import BotoCoreError, ClientError
 from producers.queues import Queue
 from tests.simulation.process import Crashed
 from worker.consumer.backoff import Backoff
-from worker.consumer.received import ReceivedMessage
+from worker.consumer.deletions import Deletions
+from worker.consumer.handling import Handling
+from worker.consumer.leases import Leases
+from worker.consumer.receiving import Receiving
 from worker.consumer.settling import Settling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
-
     from tests.simulation.installation import SimulatedInstallation
     from tests.simulation.process import Process
     from tests.simulation.sqs import SQS
+    from worker.consumer.leases import HeldLease
+    from worker.consumer.received import ReceivedMessage
+    from worker.outcome import Outcome
 
     class Counts(Protocol):
         deliveries: int
 
 
-_VISIBILITY = 60
 _PAUSE_AFTER_ERROR = 2.0
 
 
-class SimulatedDeletions:
-    """Gathers receipts, to be deleted together: a worker that dies before deletes none of them."""
+class CountedDispatch:
+    """The dispatch, each delivery of which is counted and noted.
 
-    def __init__(self, installation: SimulatedInstallation) -> None:
-        self._installation = installation
-        self._waiting: list[tuple[Queue, str]] = []
+    Args:
+        process: whose.
+        dispatch: the worker's own.
+        counts: counts the deliveries.
+    """
 
-    def add(self, source: Queue, receipt_handle: str) -> None:
-        """Delete this receipt's message soon."""
-        self._waiting.append((source, receipt_handle))
+    def __init__(
+        self, process: Process, installation: SimulatedInstallation, counts: Counts
+    ) -> None:
+        self._process = process
+        self._dispatch = installation.dispatch
+        self._counts = counts
 
-    def flush(self) -> None:
-        """Delete what was gathered; what fails comes again."""
-        waiting, self._waiting = self._waiting, []
-        for source in sorted({source for source, _ in waiting}):
-            entries = [
-                {"Id": str(index), "ReceiptHandle": handle}
-                for index, (where, handle) in enumerate(waiting)
-                if where is source
-            ]
-            try:
-                self._installation.clients.sqs.delete_message_batch(
-                    QueueUrl=self._installation.queues.url(source),
-                    Entries=entries,  # type: ignore[arg-type]  # the same keys
-                )
-            except (BotoCoreError, ClientError):
-                continue
+    def handle(self, message: ReceivedMessage) -> Outcome:
+        """Handle a message."""
+        process = self._process
+        process.handling += 1
+        try:
+            outcome = self._dispatch.handle(message)
+        finally:
+            process.handling -= 1
+        self._counts.deliveries += 1
+        if process.history.kept:
+            what = f"handled {message.message_id} (receipt {message.receive_count})"
+            process.history.note(process.scheduler.now, process.name, what, str(outcome))
+        return outcome
 
 
 class Worker:
-    """One thread of a worker, in a process of its own.
+    """One process that receives, handles and settles.
 
     Args:
         process: its machine.
         installation: its parts.
         sqs: tells when there is something to receive.
         counts: counts the deliveries.
-        at_once: messages a receipt.
+        hands: how many messages it handles at once.
         ended: called when the process is gone.
     """
 
@@ -78,27 +83,46 @@ class Worker:
         *,
         sqs: SQS,
         counts: Counts,
-        at_once: int,
+        hands: int,
         ended: Callable[[], None],
     ) -> None:
         self.process = process
         self._installation = installation
         self._sqs = sqs
-        self._counts = counts
-        self._at_once = at_once
+        self._free = hands
         self._ended = ended
-        self._held: dict[str, str] = {}
-        self._deletions = SimulatedDeletions(installation)
-        deletions: object = self._deletions
-        self._settling = Settling(
-            sqs=installation.clients.sqs,
-            queues=installation.queues,
-            deletions=deletions,  # type: ignore[arg-type]  # only `add` is called
-            backoff=Backoff(process.rng.random),
+        self._wake: Callable[[], object] | None = None
+        self._renewing = False
+        clients, queues = installation.clients, installation.queues
+        visibility = installation.settings.visibility_seconds
+        self._deletions = Deletions(clients.sqs, queues, process)
+        self._leases = Leases(clients.sqs, queues, process, visibility)
+        dispatch: object = CountedDispatch(process, installation, counts)
+        self._handling = Handling(
+            dispatch=dispatch,  # type: ignore[arg-type]  # only `handle` is called
+            settling=Settling(
+                sqs=clients.sqs,
+                queues=queues,
+                deletions=self._deletions,
+                backoff=Backoff(process.rng.random),
+                clock=process,
+            ),
+            leases=self._leases,
             clock=process,
         )
-        self._names = {installation.queues.name(queue): queue for queue in Queue}
-        self._queues = tuple((name, sqs.queues[name]) for name in self._names)
+        self._receiving = {
+            queue: Receiving(
+                queue=queue,
+                sqs=clients.sqs,
+                queues=queues,
+                clock=process,
+                visibility_seconds=visibility,
+                wait_seconds=0,
+            )
+            for queue in Queue
+        }
+        self._queues = tuple((queue, sqs.queues[queues.name(queue)]) for queue in Queue)
+        self._ticking = False
 
     def run(self) -> None:
         """Work until the process dies."""
@@ -106,84 +130,96 @@ class Worker:
             while True:
                 self._round()
         except Crashed:
-            self._held.clear()
             self._ended()
 
     def _round(self) -> None:
-        process, sqs = self.process, self._sqs
+        process, gate = self.process, self._installation.gate
         now = process.scheduler.now
-        filled = [name for name, queue in self._queues if queue.messages and queue.filled(now)]
-        if not filled:
-            sqs.wait(process.scheduler.park())
-            process.scheduler.wait()
-            process.check()
+        filled = [queue for queue, there in self._queues if there.messages and there.filled(now)]
+        if self._ticking and Queue.SCHEDULE in filled:
+            # Ticks run one at a time.
+            filled.remove(Queue.SCHEDULE)
+        if not filled or not self._free:
+            self._wait()
             return
-        circuit = self._installation.circuit
-        if circuit.is_open:
-            circuit.tend()
-            filled = [
-                name for name in filled if self._installation.gate.lets_through(self._names[name])
-            ]
-            if not filled:
-                # The real one probes each minute; a day of that is too much to play through.
-                process.sleep(30 + 240 * process.rng.random())
-                return
-        queue = self._names[process.rng.choice(filled)]
-        most = 1 if queue is Queue.SCHEDULE else process.rng.randint(1, self._at_once)
+        gate.tend()
+        filled = [queue for queue in filled if gate.lets_through(queue)]
+        if not filled:
+            # The real one probes each minute; a day of that is too much to play through.
+            process.sleep(30 + 240 * process.rng.random())
+            return
+        queue = process.rng.choice(filled)
+        most = 1 if queue is Queue.SCHEDULE else min(self._free, 10)
         try:
-            messages = self._receive(queue, most)
+            messages, received_at = self._receiving[queue].receive(most)
         except (BotoCoreError, ClientError):
             process.sleep(_PAUSE_AFTER_ERROR)
             return
+        self._free -= len(messages)
         for message in messages:
-            process.handling = True
-            outcome = self._installation.dispatch.handle(message)
-            process.handling = False
-            self._counts.deliveries += 1
-            if process.history.kept:
-                process.history.note(
-                    process.scheduler.now,
-                    process.name,
-                    f"handled {message.message_id} (receipt {message.receive_count})",
-                    str(outcome),
-                )
-            self._held.pop(message.receipt_handle, None)
-            self._settling.settle(message, outcome)
-            if process.rng.random() < 0.5:
-                self._deletions.flush()
-        self._deletions.flush()
-
-    def _receive(self, queue: Queue, most: int) -> list[ReceivedMessage]:
-        process = self.process
-        answer = self._installation.clients.sqs.receive_message(
-            QueueUrl=self._installation.queues.url(queue),
-            MaxNumberOfMessages=most,
-            VisibilityTimeout=_VISIBILITY,
-        )
-        found: list[MessageTypeDef] = answer.get("Messages", [])
-        now = process.now()
-        messages = [ReceivedMessage.read(queue, message, now) for message in found]
+            self._begin(message, self._handling.begin(message, received_at))
         if messages:
-            name = self._installation.queues.name(queue)
-            for message in messages:
-                self._held[message.receipt_handle] = name
-            self._renew_later([message.receipt_handle for message in messages])
-        return messages
+            self._renew_soon()
 
-    def _renew_later(self, handles: list[str]) -> None:
+    def _wait(self) -> None:
+        """Until something may be received, a hand is free, or the process is gone."""
         scheduler = self.process.scheduler
-        scheduler.at(scheduler.now + _VISIBILITY / 2, lambda: self._renew(handles))
+        wake = scheduler.park()
+        self._wake = self._once(wake)
+        self._sqs.wait(self._wake)
+        scheduler.wait()
+        self.process.check()
 
-    def _renew(self, handles: list[str]) -> None:
-        """The leases' own thread: a stalled machine renews nothing, a slow call is waited out."""
-        process = self.process
-        held = [handle for handle in handles if handle in self._held]
-        if not held or not process.alive:
+    def _once(self, wake: Callable[[], object]) -> Callable[[], None]:
+        def wake_up() -> None:
+            if self._wake is wake_up:
+                self._wake = None
+                wake()
+
+        return wake_up
+
+    def _begin(self, message: ReceivedMessage, lease: HeldLease) -> None:
+        scheduler = self.process.scheduler
+        ticks = message.queue is Queue.SCHEDULE
+        self._ticking = self._ticking or ticks
+
+        def handle() -> None:
+            try:
+                self.process.check()
+                self._handling.handle(message, lease)
+                self._deletions.flush()
+            except Crashed:
+                pass
+            self._free += 1
+            self._ticking = self._ticking and not ticks
+            if self._wake is not None:
+                scheduler.at(scheduler.now, self._wake)
+
+        scheduler.spawn(handle, scheduler.now)
+
+    def _renew_soon(self) -> None:
+        """The leases' own thread, as long as there is something to renew."""
+        if not self._renewing:
+            self._renewing = True
+            scheduler = self.process.scheduler
+            scheduler.at(scheduler.now + self._leases.pause, self._look_at_leases)
+
+    def _look_at_leases(self) -> None:
+        process, scheduler = self.process, self.process.scheduler
+        self._renewing = False
+        if not process.alive or not self._handling.in_hand:
             return
-        stalled = process.stalled_until > process.scheduler.now
-        for handle in held:
-            lost = process.weather.lost_renewal
-            if not stalled and not (lost and process.rng.random() < lost):
-                queue = self._sqs.queues[self._held[handle]]
-                self._sqs.set_visibility(queue, handle, _VISIBILITY)
-        self._renew_later(held)
+        self._renewing = True
+        if process.stalled_until > scheduler.now:
+            # A stalled machine renews nothing.
+            scheduler.at(process.stalled_until, self._look_at_leases)
+        else:
+            scheduler.spawn(self._renew, scheduler.now)
+
+    def _renew(self) -> None:
+        try:
+            self._leases.renew_due()
+        except Crashed:
+            return
+        self._renewing = False
+        self._renew_soon()

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from producers.billing_month import BillingMonth
-from producers.instant import epoch_seconds, format_instant
+from producers.instant import format_instant
 from producers.messages import FileProcessed, Job, Tick
 from tests.simulation.weather import DAY, HOUR, MINUTE
 from worker.ledger.fact import file_key, storage_key
 
 if TYPE_CHECKING:
-    import random
-
-    from tests.simulation.dynamodb import DynamoDB
+    from tests.simulation.faults import Schedule
     from tests.simulation.s3 import Bucket
+    from tests.simulation.scenario import Scenario
     from tests.simulation.scheduler import Scheduler
     from tests.simulation.sqs import SQS
+    from tests.simulation.tables import DynamoDB
 
 BUCKET = "siftbeam"
 _UNBILLED = frozenset({"failed", "canceled"})
-_MONTHS = ("2026-10", "2027-02", "2026-12")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,68 +38,57 @@ class Expected:
     mentions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """A time in which a share of all runs begin. Epoch seconds."""
-
-    start: float
-    end: float
-    share: float
-
-
 @dataclass(slots=True)
 class Workload:
     """Everything that happens to one installation from outside.
 
     Args:
-        rng: chance.
+        seed: the run's.
         scheduler: time.
         database: the tables.
         sqs: the queues.
         bucket: the files.
-        month: the month that ends.
-        start: when it all begins, epoch seconds.
-        month_end: epoch seconds.
-        busy: when many runs begin.
+        scenario: what the run is about.
+        schedule: what is left out of it.
     """
 
-    rng: random.Random
+    seed: int
     scheduler: Scheduler
     database: DynamoDB
     sqs: SQS
     bucket: Bucket
-    month: BillingMonth
-    start: float
-    month_end: float
-    busy: Busy
+    scenario: Scenario
+    schedule: Schedule
     expected: list[Expected] = field(default_factory=list)
     customers: list[str] = field(default_factory=list)
 
-    @classmethod
-    def start_of(cls, rng: random.Random) -> tuple[BillingMonth, float]:
-        """A month, and an instant two to three days before its end."""
-        month = BillingMonth.parse(rng.choice(_MONTHS))
-        return month, month.end.timestamp() - rng.uniform(1.5, 3.5) * DAY
-
-    def plan(self, until: float) -> None:
-        """Put everything into the world or onto the timetable, up to an instant."""
-        rng = self.rng
-        self.customers = ["cus_A", "cus_AB", "cus_C", "cus_D"][: rng.randint(2, 4)]
+    def plan(self) -> None:
+        """Put everything into the world or onto the timetable."""
+        rng = self._chance("customers")
+        drawn = ["cus_A", "cus_AB", "cus_C", "cus_D"][: rng.randint(2, 4)]
+        self.customers = [each for each in drawn if self.schedule.takes(f"customer {each}")]
         for customer in self.customers:
             self.database["siftbeam-customers"].write(
                 (customer,), {"customerId": {"S": customer}}, "application"
             )
             self._plan_storage(customer)
-        for number in range(rng.randint(5, 12)):
-            self._plan_run(f"run{number}")
-        self._plan_ticks(until)
+        for number in range(rng.randint(5, 12) * len(self.scenario.months)):
+            # Drawn from those that could be there, so that one left out changes no other's runs.
+            customer = rng.choice(drawn)
+            if customer in self.customers and self.schedule.takes(f"run{number}", customer):
+                self._plan_run(f"run{number}", customer)
+        self._plan_ticks()
+
+    def _chance(self, subject: str) -> random.Random:
+        return random.Random(f"{self.seed} workload {subject}")  # noqa: S311 - has to repeat itself
 
     def _plan_storage(self, customer: str) -> None:
-        rng = self.rng
+        rng = self._chance(customer)
+        start = self.scenario.start
         table = self.database["siftbeam-storage-usage-daily"]
         huge = rng.random() < 0.05
         empty = rng.random() < 0.1
-        first = datetime.fromtimestamp(self.start, tz=UTC).date()
+        first = datetime.fromtimestamp(start, tz=UTC).date()
         earlier = [first - timedelta(days=back) for back in range(1, rng.randint(2, 5))]
         for day in earlier:
             total = 0 if empty else rng.randrange(1, 10**12) * (10**6 if huge else 1)
@@ -110,20 +98,21 @@ class Workload:
                     "customerId": {"S": customer},
                     "date": {"S": day.isoformat()},
                     "totalStorageBytes": {"N": str(total)},
-                    "billingMonth": {"S": str(self.month)},
+                    "billingMonth": {"S": str(self.scenario.months[0])},
                     "billingStatus": {"S": "pending"},
                 },
                 "application",
             )
-        self.expected.append(
-            Expected(storage_key(customer, str(self.month)), (customer, str(self.month)))
-        )
+        self.expected += [
+            Expected(storage_key(customer, str(month)), (customer, str(month)))
+            for month in self.scenario.months
+        ]
         if empty:
             return
         for number in range(rng.randint(1, 4)):
             size = rng.randrange(1, 10**9)
-            self.bucket.put(f"service/input/{customer}/old{number}/a", size, self.start)
-            when = self.start + rng.random() * 4 * DAY
+            self.bucket.put(f"service/input/{customer}/old{number}/a", size, start)
+            when = start + rng.random() * 4 * DAY
             self.scheduler.at(
                 when,
                 lambda n=number, s=size: self.bucket.put(  # type: ignore[misc]  # bound now
@@ -131,15 +120,9 @@ class Workload:
                 ),
             )
 
-    def _plan_run(self, run_id: str) -> None:
-        rng, scheduler = self.rng, self.scheduler
-        customer = rng.choice(self.customers)
-        began = self.start + rng.random() * 4 * DAY
-        waited = rng.choice((1.0, 60.0, 3 * HOUR)) * rng.random()
-        if rng.random() < self.busy.share:
-            # Often within a minute, where sums have to be told apart.
-            began = rng.uniform(self.busy.start, self.busy.end)
-            waited = rng.random() * MINUTE
+    def _plan_run(self, run_id: str, customer: str) -> None:
+        rng, scheduler = self._chance(run_id), self.scheduler
+        began, waited = self._time_of_run(rng)
         status = rng.choice(("completed", "completed", "completed", "success", "failed", "none"))
         size = 0 if rng.random() < 0.05 else rng.choice((rng.randrange(1, 10**9), 1, 1000))
         done = began + waited
@@ -167,49 +150,32 @@ class Workload:
         missed = status in {"completed", "success"} and rng.random() < 0.1
         if not missed:
             for output in range(rng.randint(1, 3)):
-                self._plan_output(customer, run_id, output, began, done)
+                key = f"service/output/{customer}/{run_id}/out {output}+é"
+                self._plan_output(rng, key, began, done)
         if status not in _UNBILLED:
             self.expected.append(Expected(file_key(run_id), (f"/{run_id}/",)))
 
-    def _plan_output(
-        self, customer: str, run_id: str, output: int, began: float, done: float
-    ) -> None:
-        rng, scheduler = self.rng, self.scheduler
+    def _time_of_run(self, rng: random.Random) -> tuple[float, float]:
+        """When a run begins, and how long it takes."""
+        scenario = self.scenario
+        busy = scenario.busy
+        if rng.random() < busy.share:
+            # Often within a minute, where sums have to be told apart.
+            return rng.uniform(busy.start, busy.end), rng.random() * MINUTE
+        began = scenario.start + rng.random() * 4 * DAY
+        if len(scenario.months) > 1 and rng.random() < 0.5:
+            began = scenario.months[1].end.timestamp() - rng.uniform(-1.0, 2.0) * DAY
+        return began, rng.choice((1.0, 60.0, 3 * HOUR)) * rng.random()
+
+    def _plan_output(self, rng: random.Random, key: str, began: float, done: float) -> None:
+        scheduler = self.scheduler
         at = began + rng.random() * (done - began)
-        key = f"service/output/{customer}/{run_id}/out {output}+é"
         scheduler.at(at, lambda: self.bucket.put(key, 7, scheduler.now))
         event_time = datetime.fromtimestamp(at, tz=UTC)
         for _ in range(1 + (rng.random() < 0.3)):
             arrives = at + 5 + rng.choice((1.0, 60.0, 5 * HOUR)) * rng.random() ** 3
-            body = self._event(key, event_time)
+            body = _event(rng, key, event_time)
             scheduler.at(arrives, lambda b=body: self.sqs.send("siftbeam-file-processed", b, {}))  # type: ignore[misc]  # bound now
-
-    def _event(self, key: str, at: datetime) -> str:
-        """One of the three shapes in which an output is told of."""
-        shape = self.rng.randrange(3)
-        if shape == 0:
-            return FileProcessed(bucket=BUCKET, key=key, event_time=at).body()
-        if shape == 1:
-            return json.dumps(
-                {
-                    "source": "aws.s3",
-                    "detail-type": "Object Created",
-                    "time": format_instant(at),
-                    "detail": {"bucket": {"name": BUCKET}, "object": {"key": key}},
-                }
-            )
-        encoded = key.replace("+", "%2B").replace(" ", "+").replace("é", "%C3%A9")
-        record = {
-            "eventName": "ObjectCreated:Put",
-            "eventTime": format_instant(at),
-            "s3": {"bucket": {"name": BUCKET}, "object": {"key": encoded}},
-        }
-        trigger = {
-            **record,
-            "s3": {"bucket": {"name": BUCKET}, "object": {"key": "service/input/x/_trigger.json"}},
-        }
-        records = [record] if self.rng.random() < 0.5 else [record, trigger]
-        return json.dumps({"Records": records})
 
     def _write_run(self, run_id: str, customer: str, status: str) -> None:
         table = self.database["siftbeam-processing-history"]
@@ -223,21 +189,26 @@ class Workload:
             row["completedAt"] = {"N": str(int(self.scheduler.now))}
         table.write((run_id,), row, "application")
 
-    def _plan_ticks(self, until: float) -> None:
-        rng = self.rng
-        midnight = self.start - self.start % DAY
-        monthly_at = self.month_end + rng.choice((2 * HOUR, 300.0))
-        for days in range(7):
-            day = midnight + days * DAY
-            if day <= self.month_end + DAY:
-                self._tick(Job.DAILY, day + HOUR)
-            self._tick(Job.SWEEP, day + 3 * HOUR)
-        self._tick(Job.MONTHLY, monthly_at)
-        if rng.random() < 0.3:
-            self._tick(Job.MONTHLY, monthly_at + rng.random() * 2 * DAY)
-        self.scheduler.at(self.start + HOUR, lambda: self._resolve(until))
+    def _plan_ticks(self) -> None:
+        rng = self._chance("ticks")
+        start = self.scenario.start
+        for month in self.scenario.months:
+            month_end = month.end.timestamp()
+            monthly_at = month_end + rng.choice((2 * HOUR, 300.0))
+            for days in range(-4, 5):
+                day = month_end + days * DAY
+                if day <= month_end + DAY:
+                    self._tick(rng, Job.DAILY, day + HOUR)
+                self._tick(rng, Job.SWEEP, day + 3 * HOUR)
+                if days >= 0:
+                    self._tick(rng, Job.RECONCILE, day + 9 * HOUR)
+            self._tick(rng, Job.MONTHLY, monthly_at)
+            again = rng.random() < 0.3, monthly_at + rng.random() * 2 * DAY
+            if again[0]:
+                self._tick(rng, Job.MONTHLY, again[1])
+        self.scheduler.at(start + HOUR, self._resolve)
 
-    def _resolve(self, until: float) -> None:
+    def _resolve(self) -> None:
         """The hourly tick; while nothing waits in the ledger, most of them are left out."""
         now = self.scheduler.now
         self._send_tick(Job.RESOLVE, now)
@@ -245,14 +216,14 @@ class Workload:
             "openShard" in item for item in self.database["siftbeam-billing-ledger"].items.values()
         )
         following = now + HOUR * (1 if waiting else 7)
-        if following < until:
-            self.scheduler.at(following, lambda: self._resolve(until))
+        if following < self.scenario.until:
+            self.scheduler.at(following, self._resolve)
 
-    def _tick(self, job: Job, at: float) -> None:
-        if at < self.start:
+    def _tick(self, rng: random.Random, job: Job, at: float) -> None:
+        twice, arrivals = rng.random() < 0.2, [at + 30 * rng.random() ** 2 for _ in range(2)]
+        if at < self.scenario.start:
             return
-        for _ in range(1 + (self.rng.random() < 0.2)):
-            arrives = at + 30 * self.rng.random() ** 2
+        for arrives in arrivals[: 1 + twice]:
             self.scheduler.at(arrives, lambda: self._send_tick(job, at))
 
     def _send_tick(self, job: Job, at: float) -> None:
@@ -261,6 +232,29 @@ class Workload:
         self.sqs.send("siftbeam-schedule", body, {})
 
 
-def month_end_of(month: BillingMonth) -> float:
-    """Epoch seconds."""
-    return float(epoch_seconds(month.end))
+def _event(rng: random.Random, key: str, at: datetime) -> str:
+    """One of the three shapes in which an output is told of."""
+    shape = rng.randrange(3)
+    if shape == 0:
+        return FileProcessed(bucket=BUCKET, key=key, event_time=at).body()
+    if shape == 1:
+        return json.dumps(
+            {
+                "source": "aws.s3",
+                "detail-type": "Object Created",
+                "time": format_instant(at),
+                "detail": {"bucket": {"name": BUCKET}, "object": {"key": key}},
+            }
+        )
+    encoded = key.replace("+", "%2B").replace(" ", "+").replace("é", "%C3%A9")
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": format_instant(at),
+        "s3": {"bucket": {"name": BUCKET}, "object": {"key": encoded}},
+    }
+    trigger = {
+        **record,
+        "s3": {"bucket": {"name": BUCKET}, "object": {"key": "service/input/x/_trigger.json"}},
+    }
+    records = [record] if rng.random() < 0.5 else [record, trigger]
+    return json.dumps({"Records": records})

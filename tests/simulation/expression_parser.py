@@ -2,45 +2,39 @@
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.OperatorsAndFunctions.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html
-
-An expression is parsed once, into functions of an item and of the values it is given.
 """
 
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
+
+from tests.simulation.operators import (
+    COMPARISONS,
+    Condition,
+    ExpressionError,
+    Item,
+    Operand,
+    Update,
+    Value,
+    added,
+    between,
+    both,
+    either,
+    equal,
+    number_of,
+    ordered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# An attribute value as the low-level client spells it: {"S": "…"}, {"N": "…"}.
-Value: TypeAlias = "Mapping[str, object]"
-Item: TypeAlias = "dict[str, Value]"
-Operand: TypeAlias = "Callable[[Item, Mapping[str, Value]], Value | None]"
-Condition: TypeAlias = "Callable[[Item, Mapping[str, Value]], bool]"
-Update: TypeAlias = "Callable[[Item, Mapping[str, Value]], Item]"
-
 T = TypeVar("T")
-_TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-]|[:#]?[A-Za-z_][A-Za-z0-9_.]*)")
-_PLAIN_NUMBER = re.compile(r"(?:0|-?[1-9][0-9]{0,37})\Z")
-_MOST_DIGITS, _SMALLEST, _LARGEST = 38, -130, 125
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html
 _RESERVED = frozenset(word.upper() for word in ReservedKeywords.get_reserved_keywords())
-_COMPARISONS: dict[str, Callable[[int], bool]] = {
-    "<": lambda order: order < 0,
-    "<=": lambda order: order <= 0,
-    ">": lambda order: order > 0,
-    ">=": lambda order: order >= 0,
-}
-
-
-class ExpressionError(ValueError):
-    """DynamoDB would answer with a ``ValidationException``."""
+_TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-]|[:#]?[A-Za-z_][A-Za-z0-9_.]*)")
 
 
 class Parser:
@@ -102,13 +96,13 @@ class Parser:
     def _either(self) -> Condition:
         left = self._both()
         while self._take("OR"):
-            left = _or(left, self._both())
+            left = either(left, self._both())
         return left
 
     def _both(self) -> Condition:
         left = self._not()
         while self._take("AND"):
-            left = _and(left, self._not())
+            left = both(left, self._not())
         return left
 
     def _not(self) -> Condition:
@@ -129,22 +123,22 @@ class Parser:
         left = self._operand()
         operator = self._next().upper()
         if operator == "=":
-            return _equal(left, self._operand())
+            return equal(left, self._operand())
         if operator == "<>":
-            same = _equal(left, self._operand())
+            same = equal(left, self._operand())
             return lambda item, values: not same(item, values)
         if operator == "BETWEEN":
             low = self._operand()
             self._expect("AND")
             high = self._operand()
-            return _between(left, low, high)
+            return between(left, low, high)
         if operator == "IN":
             self._expect("(")
-            options = [_equal(left, option) for option in self._listed(self._operand)]
+            options = [equal(left, option) for option in self._listed(self._operand)]
             self._expect(")")
             return lambda item, values: any(option(item, values) for option in options)
-        if operator in _COMPARISONS:
-            return _ordered(left, self._operand(), operator)
+        if operator in COMPARISONS:
+            return ordered(left, self._operand(), operator)
         raise self._unexpected(operator)
 
     def _function(self, word: str) -> Condition:
@@ -196,7 +190,7 @@ class Parser:
         self._expect("=")
         operand = self._operand()
         if self._peek() in {"+", "-"}:
-            operand = _sum(operand, self._next(), self._operand())
+            operand = added(operand, self._next(), self._operand())
 
         def assign(old: Item, new: Item, values: Mapping[str, Value]) -> None:
             value = operand(old, values)
@@ -222,7 +216,7 @@ class Parser:
             more = operand(old, values)
             if more is None or "N" not in more:
                 raise ExpressionError(f"{self._text}: ADD takes a number here")
-            new[name] = {"N": str(_number(old.get(name, {"N": "0"})) + _number(more))}
+            new[name] = {"N": str(number_of(old.get(name, {"N": "0"})) + number_of(more))}
 
         return add
 
@@ -287,130 +281,3 @@ class Parser:
 
     def _unexpected(self, word: str) -> ExpressionError:
         return ExpressionError(f"{self._text}: did not expect {word}")
-
-
-def order(left: Value, right: Value) -> int | None:
-    """Below, equal or above zero; None for two types, which no comparison holds between."""
-    for kind in ("S", "N", "B"):
-        if kind in left:
-            if kind not in right:
-                return None
-            if kind == "N":
-                a, b = _number(left), _number(right)
-                return (a > b) - (a < b)
-            one, other = str(left[kind]), str(right[kind])
-            return (one > other) - (one < other)
-    return None
-
-
-def _number(value: Value) -> int | Decimal:
-    if "N" not in value:
-        raise ExpressionError(f"{value} is no number")
-    text = str(value["N"])
-    try:
-        return int(text)
-    except ValueError:
-        return Decimal(text)
-
-
-def normal(value: Value) -> Value:
-    """A value as DynamoDB keeps it: a number in its shortest form, of at most 38 digits.
-
-    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
-    """
-    text = value.get("N")
-    if text is None or _PLAIN_NUMBER.match(str(text)):
-        return value
-    try:
-        number = Decimal(str(text))
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise ExpressionError(f"{text!r} is no number")
-    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
-    if len(digits) > _MOST_DIGITS or (number and not _SMALLEST <= number.adjusted() <= _LARGEST):
-        raise ExpressionError(f"{text} has more than 38 digits or lies out of range")
-    exact = f"{number:f}"
-    if "." in exact:
-        exact = exact.rstrip("0").rstrip(".")
-    return {"N": "0" if not number else exact}
-
-
-def _and(left: Condition, right: Condition) -> Condition:
-    return lambda item, values: left(item, values) and right(item, values)
-
-
-def _or(left: Condition, right: Condition) -> Condition:
-    return lambda item, values: left(item, values) or right(item, values)
-
-
-def _equal(left: Operand, right: Operand) -> Condition:
-    def test(item: Item, values: Mapping[str, Value]) -> bool:
-        a, b = left(item, values), right(item, values)
-        if a is None or b is None:
-            return False
-        return a == b or order(a, b) == 0
-
-    return test
-
-
-def _ordered(left: Operand, right: Operand, operator: str) -> Condition:
-    holds = _COMPARISONS[operator]
-
-    def test(item: Item, values: Mapping[str, Value]) -> bool:
-        a, b = left(item, values), right(item, values)
-        if a is None or b is None:
-            return False
-        found = order(a, b)
-        return found is not None and holds(found)
-
-    return test
-
-
-def _between(left: Operand, low: Operand, high: Operand) -> Condition:
-    within = _and(_ordered(left, low, ">="), _ordered(left, high, "<="))
-
-    def test(item: Item, values: Mapping[str, Value]) -> bool:
-        a, b = low(item, values), high(item, values)
-        if a is not None and b is not None and (order(a, b) or 0) > 0:
-            raise ExpressionError("the bounds of BETWEEN are the wrong way round")
-        return within(item, values)
-
-    return test
-
-
-def _sum(left: Operand, sign: str, right: Operand) -> Operand:
-    def add(item: Item, values: Mapping[str, Value]) -> Value | None:
-        a, b = left(item, values), right(item, values)
-        if a is None or b is None:
-            return None
-        return {"N": str(_number(a) + _number(b) if sign == "+" else _number(a) - _number(b))}
-
-    return add
-
-
-Names: TypeAlias = "tuple[tuple[str, str], ...]"
-
-
-@cache
-def condition(text: str, names: Names) -> tuple[Condition, frozenset[str], frozenset[str]]:
-    """A condition, and the values and names that it uses."""
-    parser = Parser(text, dict(names))
-    parsed = parser.condition()
-    return parsed, frozenset(parser.values), frozenset(parser.used_names)
-
-
-@cache
-def update(text: str, names: Names) -> tuple[Update, frozenset[str], frozenset[str]]:
-    """An update, and the values and names that it uses."""
-    parser = Parser(text, dict(names))
-    parsed = parser.update()
-    return parsed, frozenset(parser.values), frozenset(parser.used_names)
-
-
-@cache
-def projection(text: str, names: Names) -> tuple[tuple[str, ...], frozenset[str]]:
-    """The attributes that a projection keeps, and the names that it uses."""
-    parser = Parser(text, dict(names))
-    parsed = parser.projection()
-    return parsed, frozenset(parser.used_names)
