@@ -726,6 +726,26 @@ def test_the_same_command_resumes_and_another_is_held_up(
     assert run.json("replay", "--yes", "--customer", "cus_A")["outcomes"] == {}
 
 
+@pytest.mark.parametrize("skipped", [0, 1])
+def test_what_an_earlier_process_left_hidden_does_not_keep_a_replay_open(
+    installation: OperatorInstallation, tmp_path: Path, skipped: int
+) -> None:
+    kill_letters(installation, ["cus_A"])
+    installation.clients.sqs.receive_message(
+        QueueUrl=installation.queues.dead_letter_url(Queue.FILE_PROCESSED), VisibilityTimeout=600
+    )
+    with begun(installation, tmp_path / "manifest") as manifest:
+        # Sent and deleted, and killed before the second could be written down.
+        manifest.journal.sent({"gone": "copy"})
+        manifest.journal.skipped(skipped)
+
+    with Manifest.resume(tmp_path / "manifest", installation.clock) as manifest:
+        report = installation.dead_letters.replay(FORCED, nothing, manifest=manifest)
+
+    # What is hidden and was not skipped may be the very letter.
+    assert report.finished is bool(skipped)
+
+
 def test_a_manifest_says_which_letters_so_filters_are_refused_beside_it(
     installation: OperatorInstallation, run: Run, tmp_path: Path
 ) -> None:

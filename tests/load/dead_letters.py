@@ -230,6 +230,16 @@ class _Running:
     began: float
 
 
+class _Ends(dict[str, Ended]):
+    """Each command's end by name, printed as it comes."""
+
+    def __setitem__(self, name: str, end: Ended) -> None:
+        super().__setitem__(name, end)
+        sys.stdout.write(
+            f"{name:<28} {end.seconds:8.1f} s  {end.peak_bytes / 1024**2:6.0f} MiB at its peak\n"
+        )
+
+
 def prove(letters: int, kills: int, answer_seconds: float = 0.0) -> Mapping[str, Ended]:
     """Do all of it; returns each command's end, by name.
 
@@ -241,7 +251,7 @@ def prove(letters: int, kills: int, answer_seconds: float = 0.0) -> Mapping[str,
     """
     hopeless = sum(number % 100 < HOPELESS for number in range(letters))
     billed = sum(_is_billed(number) for number in range(letters))
-    ends: dict[str, Ended] = {}
+    ends = _Ends()
     with (
         tempfile.TemporaryDirectory() as directory,
         EmbeddedAws() as aws,
@@ -326,11 +336,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=4)
     given = parser.parse_args()
     began = time.monotonic()
-    ends = prove(given.letters, given.kills)
-    for name, end in ends.items():
-        sys.stdout.write(
-            f"{name:<28} {end.seconds:8.1f} s  {end.peak_bytes / 1024**2:6.0f} MiB at its peak\n"
-        )
+    prove(given.letters, given.kills)
     sys.stdout.write(
         f"{given.letters:,} letters in, {given.letters:,} out, none twice, "
         f"{time.monotonic() - began:.0f} s in all\n"

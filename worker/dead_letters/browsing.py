@@ -89,6 +89,7 @@ class Browsing:
         self._began = self._received_at = clock.monotonic()
         self._seen: set[str] = set()
         self._held: dict[str, str] = {}
+        self._undeleted: set[str] = set()
         self._full = False
         self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="browse")
         self._under_way: list[Future[Sequence[MessageTypeDef]]] = []
@@ -169,6 +170,7 @@ class Browsing:
                     self._held.pop(done, None)
             if not waiting:
                 break
+        self._undeleted.update(waiting)
         return frozenset(waiting)
 
     @property
@@ -251,8 +253,9 @@ class Browsing:
         return [ids[int(entry["Id"])] for entry in answer.get("Successful", ())]
 
     def _stay(self, ids: Sequence[str]) -> None:
-        """Hide those that did not leave until the pass ends."""
-        self._hide([each for each in ids if each in self._held], self._hiding())
+        """Hide those that are to stay until the pass ends."""
+        staying = [each for each in ids if each in self._held and each not in self._undeleted]
+        self._hide(staying, self._hiding())
 
     def _show(self, handles: Sequence[str]) -> None:
         self._change([(handle, handle) for handle in handles], 0)

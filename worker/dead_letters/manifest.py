@@ -63,6 +63,7 @@ class _Line(BaseModel):
     sent: dict[str, str] = {}
     unsent: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    skipped: int = 0
     at: datetime | None = None
     finished: bool = False
 
@@ -75,6 +76,7 @@ class Progress:
         doubtful: letters whose copy was about to be sent; whether it was is unknown.
         undeleted: letters whose copy was sent and that may still lie on their queue.
         copies: the ids of the copies.
+        skipped: how many letters were skipped; a process that was killed leaves them hidden.
         last_at: when the last sending began, UTC; None where none did.
         finished: whether the replay came to its end.
     """
@@ -82,6 +84,7 @@ class Progress:
     doubtful: set[str] = field(default_factory=set)
     undeleted: set[str] = field(default_factory=set)
     copies: set[str] = field(default_factory=set)
+    skipped: int = 0
     last_at: datetime | None = None
     finished: bool = False
 
@@ -91,6 +94,7 @@ class Progress:
         self.undeleted.update(line.sent)
         self.copies.update(line.sent.values())
         self.undeleted.difference_update(line.deleted)
+        self.skipped += line.skipped
         self.last_at = line.at or self.last_at
         self.finished |= line.finished
 
@@ -125,6 +129,10 @@ class Journal:
     def deleted(self, ids: Iterable[str]) -> None:
         """Write which letters are gone from their queue."""
         self._write(_Line(deleted=tuple(ids)))
+
+    def skipped(self, letters: int) -> None:
+        """Write how many letters were skipped, and so stay hidden while the pass goes on."""
+        self._write(_Line(skipped=letters))
 
     def finish(self) -> None:
         """Write that nothing is open any more."""

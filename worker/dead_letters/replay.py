@@ -92,6 +92,8 @@ class Replay:
             forecasts = forecast_all([each.subject for each in new])
             pairs = zip(ready, forecasts, strict=True)
             ready = [letter for letter, forecast in pairs if self._is_ready(letter, forecast)]
+            if self._journal is not None and not self.dry_run:
+                self._journal.skipped(len(new) - len(ready))
         ready = ready[: self._room]
         if self.dry_run:
             self.report.count(Fate.WOULD_REPLAY, len(ready))
@@ -113,8 +115,12 @@ class Replay:
         """Say in the manifest that nothing is open, if so.
 
         Args:
-            whole: whether every letter was seen: what was not met then is not there any more.
+            whole: whether the passes came to their end. What they did not meet then is not there
+                any more, unless more is missing than an earlier process left hidden.
         """
+        missed = sum(sight.missed for sight in self.report.sights)
+        full = any(sight.full for sight in self.report.sights)
+        whole = whole and not full and missed <= self._before.skipped
         stuck = bool(self.report.fates[Fate.NOT_DELETED] or self.report.fates[Fate.IN_DOUBT])
         self.report.finished = self.dry_run or not (stuck or (self._unsettled and not whole))
         if self._journal is not None and self.report.finished and not self.dry_run:
