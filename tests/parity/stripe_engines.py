@@ -58,7 +58,6 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 11, 1, 0, 5, tzinfo=UTC)
 METERS = ("storage-usage", "file_processed")
 CUSTOMERS = ("cus_a", "cus_b")
-LATE = timedelta(minutes=5)
 _ASK = timedelta(hours=1)
 _NEVER_FINAL = 1e9
 
@@ -114,9 +113,6 @@ class Stripe(Protocol):
     def pass_time(self, by: timedelta) -> None:
         """Let time pass."""
 
-    def now(self) -> datetime:
-        """What time it is."""
-
 
 class SimulatedStripe:
     """The simulation's, in calm weather."""
@@ -148,9 +144,6 @@ class SimulatedStripe:
 
     def pass_time(self, by: timedelta) -> None:
         self._calm.pass_time(by.total_seconds())
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(int(self._calm.scheduler.now), tz=UTC)
 
 
 class _Scripted(StripeLine):
@@ -214,9 +207,6 @@ class DoubledStripe:
 
     def pass_time(self, by: timedelta) -> None:
         self._clock.advance(by)
-
-    def now(self) -> datetime:
-        return self._clock()
 
 
 def seeded() -> tuple[StripeSimulator, SettableClock]:
