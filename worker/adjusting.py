@@ -146,7 +146,7 @@ class Adjusting:
         settled = set(fact.basis.days).union(
             *(item.fact.basis.days for item in corrected.corrections if item.fact.basis)
         )
-        figures = month_figures(row.total_bytes for row in rows)
+        figures = month_figures((row.total_bytes for row in rows), fact.basis.calendar_days)
         basis = StorageBasis(
             days=tuple(row.day.day for row in rows if row.day.day not in settled),
             total_bytes=figures.total,

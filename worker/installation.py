@@ -155,6 +155,7 @@ class Installation(Connections):
                     clock=self.clock,
                     event_name=settings.storage_event_name,
                     stamp=settings.event_timestamp,
+                    average_over=settings.average_over,
                     grace=timedelta(hours=settings.stripe_grace_hours),
                 ),
                 file_processed=FileProcessedHandler(

@@ -130,8 +130,11 @@ def notes_on(corrected: Corrected, month: BillingMonth, rows: Sequence[DailyRow]
     notes = []
     last = min(item.fact.stamped_at.date(), month.last_day)
     missing = [day for day in month.days if day <= last and day.day not in basis.days]
+    if basis.calendar_days is not None:
+        notes.append(f"averaged over all {basis.calendar_days} days of the calendar")
     if missing:
-        notes.append(f"days without a row, not in the average: {_dates(missing)}")
+        effect = "not in the average" if basis.calendar_days is None else "counted as nothing held"
+        notes.append(f"days without a row, {effect}: {_dates(missing)}")
     if last < month.last_day:
         notes.append(f"billed through {last.isoformat()}, the customer's last day")
     settled = {
@@ -193,6 +196,7 @@ def _monthly_row(
             peak=basis.peak_bytes,
             total=basis.total_bytes,
             days=len(basis.days),
+            calendar_days=basis.calendar_days,
         ),
         billing_status=status,
         meter_status={

@@ -65,6 +65,7 @@ class OperatorInstallation(Installation):
             controls=self.controls.current,
             stamp=self.settings.event_timestamp,
             prices=self.prices,
+            average_over=self.settings.average_over,
             clock=self.clock,
         )
 

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     storage_event_name: str = Field("storage-usage", min_length=1, max_length=100)
     file_event_name: str = Field("file_processed", min_length=1, max_length=100)
     event_timestamp: Literal["month_end", "now"] = "month_end"
+    average_over: Literal["recorded", "calendar"] = "recorded"
     stripe_grace_hours: int = Field(1, ge=0, le=72)
     send: Literal["on", "shadow", "verify"] = "on"
     bill_from: AwareDatetime | None = None

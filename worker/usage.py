@@ -40,33 +40,48 @@ class MonthFigures:
     """A month's daily bytes, summed up.
 
     Args:
-        average: the sum over the recorded days, half to even.
+        average: the sum divided, half to even.
         peak: the largest day.
         total: the sum.
         days: how many days were recorded.
+        calendar_days: how many days the sum was divided by, where all of the calendar's count;
+            None where the recorded ones do.
     """
 
     average: int
     peak: int
     total: int
     days: int
+    calendar_days: int | None = None
+
+    @property
+    def divisor(self) -> int:
+        """How many days the sum was divided by."""
+        return self.days if self.calendar_days is None else self.calendar_days
 
 
-def month_figures(daily_bytes: Iterable[int]) -> MonthFigures:
+def month_figures(daily_bytes: Iterable[int], calendar_days: int | None = None) -> MonthFigures:
     """Sum up a month of at least one recorded day.
 
+    Args:
+        daily_bytes: of the recorded days.
+        calendar_days: how many days to divide by; None for as many as are recorded.
+
     Raises:
-        ValueError: no day, or a negative one.
+        ValueError: no day, a negative one, or more days than the calendar is to have.
     """
     recorded = list(daily_bytes)
     if not recorded or min(recorded) < 0:
         raise ValueError("a month needs at least one recorded day, and none below zero bytes")
+    if calendar_days is not None and calendar_days < len(recorded):
+        raise ValueError(f"{len(recorded)} days were recorded, of {calendar_days} there are")
     total = sum(recorded)
     return MonthFigures(
-        average=divide_half_to_even(total, len(recorded)),
+        average=divide_half_to_even(total, calendar_days or len(recorded)),
         peak=max(recorded),
         total=total,
         days=len(recorded),
+        calendar_days=calendar_days,
     )
 
 

@@ -64,6 +64,7 @@ class Changes(TypedDict, total=False):
     stripe_api_base: str
     customer_source: str
     event_timestamp: str
+    average_over: str
     stripe_grace_hours: int
     claim_seconds: int
     concurrency: int

@@ -6,7 +6,7 @@ import random
 import secrets
 import threading
 from calendar import monthrange
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,6 +29,8 @@ from infra.stripe_simulator import (
     Status,
     StripeSimulator,
 )
+from producers.billing_month import BillingMonth
+from producers.messages import BillCustomerMonth
 from producers.queues import Queue
 from tests.integration.scenario import (
     Calls,
@@ -181,6 +183,46 @@ def test_the_event_can_be_stamped_now(scenario: Scenario, wall: SettableClock) -
 
     (event,) = scenario.counted("cus_A")
     assert event.timestamp == datetime(2026, 11, 1, 2, 0, 17, tzinfo=UTC).timestamp()
+
+
+def test_the_average_over_the_calendar_is_frozen_with_the_month(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    # Came on the 20th: twelve days of 31.
+    for day in range(20, 32):
+        scenario.day("cus_A", f"2026-10-{day}", 31_000)
+    calendar = scenario.installation(average_over="calendar")
+
+    assert isinstance(scenario.handle(bill_body("cus_A"), worker=calendar), Done)
+    # A replay under the other policy computes nothing anew.
+    assert isinstance(scenario.handle(bill_body("cus_A")), Done)
+
+    (event,) = scenario.counted("cus_A")
+    assert int(event.value) == 12_000
+    row = scenario.month_of("cus_A", "2026-10")
+    assert row is not None
+    assert (row["averageStorageBytes"], row["totalStorageDays"]) == (12_000, 12)
+    assert "averaged over all 31 days of the calendar" in str(row["notes"])
+    assert "counted as nothing held: 2026-10-01" in str(row["notes"])
+    statement = scenario.worker.statements.of_customer("cus_A", BillingMonth.parse("2026-10"))
+    assert not statement.rows_differ
+    assert statement.basis is not None
+    assert statement.basis.divisor == 31
+
+
+def test_a_customer_who_leaves_is_averaged_over_the_calendar_up_to_the_last_day(
+    scenario: Scenario, wall: SettableClock
+) -> None:
+    wall.set(datetime(2026, 10, 10, 12, tzinfo=UTC))
+    scenario.customers("cus_A")
+    scenario.day("cus_A", "2026-10-09", 1_000)
+    body = BillCustomerMonth(
+        customer_id="cus_A", billing_month="2026-10", through=date(2026, 10, 10)
+    ).body()
+
+    scenario.handle(body, worker=scenario.installation(average_over="calendar"))
+
+    (event,) = scenario.counted("cus_A")
+    assert int(event.value) == 100
 
 
 @pytest.mark.parametrize(("hours", "warned"), [(1, True), (72, False)])

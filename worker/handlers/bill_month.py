@@ -55,6 +55,8 @@ class BillMonthHandler:
         clock: the time.
         event_name: the storage meter's.
         stamp: ``month_end`` stamps 23:59:00Z of the last day, ``now`` the time of freezing.
+        average_over: the days that the sum is divided by: those ``recorded``, or all of the
+            ``calendar``, of a customer who leaves those up to the last one.
         grace: how long Stripe keeps the month's invoice a draft after the month's end.
     """
 
@@ -68,6 +70,7 @@ class BillMonthHandler:
         clock: Clock,
         event_name: str,
         stamp: Literal["month_end", "now"],
+        average_over: Literal["recorded", "calendar"],
         grace: timedelta,
     ) -> None:
         self._settlement = settlement
@@ -77,6 +80,7 @@ class BillMonthHandler:
         self._clock = clock
         self._event_name = event_name
         self._stamp = stamp
+        self._average_over = average_over
         self._grace = grace
 
     def handle(self, message: BillCustomerMonth) -> Outcome:
@@ -140,7 +144,8 @@ class BillMonthHandler:
                 f"daily rows of {customer} {month} follow a ledger item that is not there "
                 f"({', '.join(followed[:3])}, ...); restore the ledger, then replay"
             )
-        figures = month_figures(row.total_bytes for row in rows)
+        whole = (through or month.last_day).day if self._average_over == "calendar" else None
+        figures = month_figures((row.total_bytes for row in rows), whole)
         return Fact(
             kind=FactKind.STORAGE,
             customer_id=customer,
@@ -154,6 +159,7 @@ class BillMonthHandler:
                 days=tuple(row.day.day for row in rows),
                 total_bytes=figures.total,
                 peak_bytes=figures.peak,
+                calendar_days=figures.calendar_days,
             ),
         )
 
@@ -175,7 +181,9 @@ def _report_difference(item: LedgerItem, rows: Sequence[DailyRow]) -> None:
     """Say when the rows would give another value now than the one that was frozen."""
     if not rows:
         return
-    value = month_figures(row.total_bytes for row in rows).average
+    # By the frozen policy, whatever the settings say now.
+    frozen = basis_of(item)
+    value = month_figures((row.total_bytes for row in rows), frozen.calendar_days).average
     if value != item.fact.value:
         _log.warning(
             "the rows give another average now; the frozen one stands",
@@ -183,6 +191,6 @@ def _report_difference(item: LedgerItem, rows: Sequence[DailyRow]) -> None:
             fact=item.fact.key,
             frozen=item.fact.value,
             now=value,
-            frozen_days=len(basis_of(item).days),
+            frozen_days=len(frozen.days),
             rows=len(rows),
         )

@@ -55,6 +55,8 @@ def encode_item(item: LedgerItem) -> dict[str, UniversalAttributeValueTypeDef]:
         attributes["days"] = {"L": [number(day) for day in fact.basis.days]}
         attributes["totalBytes"] = number(fact.basis.total_bytes)
         attributes["peakBytes"] = number(fact.basis.peak_bytes)
+        if fact.basis.calendar_days is not None:
+            attributes["calendarDays"] = number(fact.basis.calendar_days)
     if fact.correction is not None:
         attributes["corrects"] = text(fact.correction.of)
         attributes["correction"] = number(fact.correction.number)
@@ -106,6 +108,7 @@ def _decode_fact(row: RowReader, attributes: ReadAttributes) -> Fact:
             days=tuple(int(day["N"]) for day in attributes["days"]["L"]),
             total_bytes=row.number("totalBytes"),
             peak_bytes=row.number("peakBytes"),
+            calendar_days=row.number_or_none("calendarDays"),
         )
     correction = None
     if "corrects" in attributes:

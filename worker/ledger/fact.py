@@ -34,11 +34,14 @@ class StorageBasis:
         days: the days of the month that had a row, ascending.
         total_bytes: their sum.
         peak_bytes: the largest.
+        calendar_days: how many days the sum was divided by, where all of the calendar's count;
+            None where the recorded ones do.
     """
 
     days: tuple[int, ...]
     total_bytes: int
     peak_bytes: int
+    calendar_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def _customer(one: Statement) -> Json:
         "peakStorageBytes": None if basis is None else basis.peak,
         "dailyUsageSum": None if basis is None else basis.total,
         "totalStorageDays": 0 if basis is None else basis.days,
+        "averagedOverDays": 0 if basis is None else basis.divisor,
         "missingDays": [day.isoformat() for day in one.missing],
         "storageBytesBilled": one.storage_bytes,
         "storageUnits": one.prices.storage.units(one.storage_bytes),

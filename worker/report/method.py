@@ -29,11 +29,7 @@ def method(settings: Settings, prices: PriceList) -> tuple[Explanation, ...]:
             "of each customer are listed to the end and their sizes summed. Nothing is estimated: "
             "a day whose listing failed has no row.",
         ),
-        Explanation(
-            "Average storage",
-            "The sum of the month's recorded days divided by their number, in whole bytes, a half "
-            "to the even one. A day without a row is not in it, and is named.",
-        ),
+        Explanation("Average storage", _average(settings)),
         Explanation("Storage amount", _storage(prices)),
         Explanation(
             "Bytes processed",
@@ -51,6 +47,20 @@ def method(settings: Settings, prices: PriceList) -> tuple[Explanation, ...]:
             "Those of this installation's settings. Where a customer has a price of their own in "
             "Stripe, that one holds.",
         ),
+    )
+
+
+def _average(settings: Settings) -> str:
+    if settings.average_over == "calendar":
+        return (
+            "The sum of the month's recorded days divided by all days of the month "
+            "(SIFTBEAM_AVERAGE_OVER=calendar), in whole bytes, a half to the even one. A day "
+            "without a row counts as nothing held, and is named. Of a month that was frozen under "
+            "another policy that one holds: its statement says so."
+        )
+    return (
+        "The sum of the month's recorded days divided by their number, in whole bytes, a half to "
+        "the even one. A day without a row is not in it, and is named."
     )
 
 

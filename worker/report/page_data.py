@@ -91,6 +91,7 @@ def _customer(one: Statement, report: MonthReport, *, detailed: bool) -> Json:
         "peak": None if basis is None else str(basis.peak),
         "sum": None if basis is None else str(basis.total),
         "counted": None if basis is None else basis.days,
+        "calendarDays": None if basis is None else basis.calendar_days,
         "gaps": [day.day for day in one.missing] or None,
         "runs": one.runs.billed or None,
         "leftOut": one.runs.left_out or None,

@@ -12,8 +12,8 @@ from worker.statement.statement import Runs, Statement, is_troubled
 from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from datetime import date, datetime
 
     from producers.billing_month import BillingMonth
     from worker.clock import Clock
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from worker.ledger.store import Ledger
     from worker.price import PriceList
     from worker.settlement import SendPolicy
-    from worker.tables.daily import DailyTable
+    from worker.tables.daily import DailyRow, DailyTable
     from worker.tables.monthly import MonthlyTable
 
 _THREADS = 8
@@ -42,6 +42,7 @@ class StatementReader:
         controls: which customers are never billed.
         stamp: as billing stamps a month: ``month_end`` or ``now``.
         prices: what usage costs.
+        average_over: the days that the sum is divided by, ``recorded`` or ``calendar``.
         clock: tells which days have passed.
     """
 
@@ -55,6 +56,7 @@ class StatementReader:
         controls: Callable[[], Controls],
         stamp: Literal["month_end", "now"],
         prices: PriceList,
+        average_over: Literal["recorded", "calendar"],
         clock: Clock,
     ) -> None:
         self._daily = daily
@@ -64,6 +66,7 @@ class StatementReader:
         self._controls = controls
         self._stamp_at = stamp
         self._prices = prices
+        self._average_over = average_over
         self._clock = clock
 
     def customers(self, month: BillingMonth) -> list[str]:
@@ -100,11 +103,11 @@ class StatementReader:
 
     def _of_customer(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Statement:
         rows = self._daily.month(customer_id, month)
-        figures = month_figures(row.total_bytes for row in rows) if rows else None
         recorded = {row.day for row in rows}
         item = self._ledger.find(storage_key(customer_id, str(month)))
         # Of a customer who leaves, the days after the last one are not missing.
         last = month.last_day if item is None else item.fact.stamped_at.date()
+        figures = self._figures(rows, month, last)
         today = min(self._clock.now().date(), last + _DAY)
         standing = None if item is None else self._monthly.standing(customer_id, month)
         return Statement(
@@ -121,6 +124,18 @@ class StatementReader:
             skipped=self._skipped(customer_id, month) if item is None else None,
             problem=_too_large(figures) if item is None else None,
         )
+
+    def _figures(
+        self, rows: Sequence[DailyRow], month: BillingMonth, last: date
+    ) -> MonthFigures | None:
+        """What the rows come to now, by the settings' policy; of a running month, so far."""
+        rows = [row for row in rows if row.day <= last]
+        if not rows:
+            return None
+        whole = None
+        if self._average_over == "calendar":
+            whole = min(month.last_day, last, max(self._clock.now().date(), rows[-1].day)).day
+        return month_figures((row.total_bytes for row in rows), whole)
 
     def _skipped(self, customer_id: str, month: BillingMonth) -> str | None:
         """Why the month would not be billed; None where it would."""

@@ -102,6 +102,7 @@ class Statement:
             peak=frozen.peak_bytes,
             total=frozen.total_bytes,
             days=len(frozen.days),
+            calendar_days=frozen.calendar_days,
         )
 
     @property
@@ -114,11 +115,14 @@ class Statement:
     @property
     def rows_differ(self) -> bool:
         """Whether the rows give another average now than the one that was frozen."""
-        if self.storage is None or self.storage.fact.basis is None:
+        basis = None if self.storage is None else self.storage.fact.basis
+        if self.storage is None or basis is None:
             return False
         last = self.storage.fact.stamped_at.date()
         rows = [row.total_bytes for row in self.days if row.day <= last]
-        return bool(rows) and month_figures(rows).average != self.storage.fact.value
+        if not rows:
+            return False
+        return month_figures(rows, basis.calendar_days).average != self.storage.fact.value
 
     @property
     def storage_bytes(self) -> int:

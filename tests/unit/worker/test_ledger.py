@@ -42,6 +42,7 @@ BASES = st.builds(
     ),
     total_bytes=VALUES,
     peak_bytes=VALUES,
+    calendar_days=st.none() | st.integers(1, 31),
 )
 FACTS = st.builds(
     Fact,

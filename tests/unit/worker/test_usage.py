@@ -43,3 +43,23 @@ def test_no_day_or_less_than_nothing_is_refused(held: list[int]) -> None:
 @given(st.lists(BYTES, min_size=1, max_size=31), st.randoms(use_true_random=False))
 def test_the_order_of_days_does_not_matter(held: list[int], chance: object) -> None:
     assert month_figures(held) == month_figures(sorted(held)), chance
+
+
+@given(st.lists(BYTES, min_size=1, max_size=31), st.integers(0, 30))
+@example([10], 11)
+def test_over_the_calendar_a_day_without_a_row_counts_as_nothing_held(
+    held: list[int], absent: int
+) -> None:
+    whole = len(held) + absent
+
+    figures = month_figures(held, whole)
+
+    assert figures.average == round(Fraction(sum(held), whole))
+    assert figures.average == month_figures([*held, *([0] * absent)]).average
+    assert (figures.days, figures.divisor) == (len(held), whole)
+    assert figures.average <= month_figures(held).average
+
+
+def test_a_calendar_has_no_fewer_days_than_were_recorded() -> None:
+    with pytest.raises(ValueError, match="3 days were recorded, of 2"):
+        month_figures([1, 2, 3], 2)

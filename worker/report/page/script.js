@@ -143,9 +143,12 @@
 
   const storageSteps = (one) => {
     if (one.average === undefined) return [step("No daily row in this month", one.problem || "", money(one.storage))];
+    const divisor = one.calendarDays || one.counted;
     const steps = [
       step("Sum of the daily rows", `${one.counted} day${one.counted === 1 ? "" : "s"} recorded`, bytes(one.sum)),
-      step(`Divided by ${one.counted} day${one.counted === 1 ? "" : "s"}`, "in whole bytes, a half to the even one", bytes(one.average)),
+      step(`Divided by ${divisor} day${divisor === 1 ? "" : "s"}`,
+        one.calendarDays ? "all days of the calendar; in whole bytes, a half to the even one" : "in whole bytes, a half to the even one",
+        bytes(one.average)),
     ];
     steps.push(...(one.corrections || []).map(corrected));
     if (one.billedBytes !== one.average && !one.corrections) {
@@ -204,7 +207,7 @@
           make("td", { class: "num wide" }, part && part[0] ? grouped(part[0]) : ""),
           make("td", { class: "num wide" }, part && part[1] ? grouped(part[1]) : ""),
           make("td", { class: "num wide" }, files(part))] : []),
-        make("td", {}, absent ? "not in the average" : mark)));
+        make("td", {}, absent ? (one.calendarDays ? "counts as nothing held" : "not in the average") : mark)));
     }
     return table(heads, rows);
   };
