@@ -132,7 +132,7 @@ class Connections:
     @cached_property
     def listing(self) -> S3Listing:
         """Sums up prefixes of the bucket."""
-        return S3Listing(self.pages)
+        return S3Listing(self.pages, LIST_IN_FLIGHT)
 
     @cached_property
     def stripe(self) -> StripeConnection:

@@ -1,0 +1,120 @@
+"""A stretch of the key space: what lies between two keys, listed page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from worker.listing.alphabet import END, common
+from worker.listing.query import PageQuery
+from worker.listing.walk import TokenTrail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from fractions import Fraction
+
+    from worker.listing.alphabet import Alphabet
+
+# What cannot be told: more than any bucket has.
+UNTOLD = 10**18
+
+
+class Guess(Enum):
+    """How a key that divides a stretch was found."""
+
+    EVENLY = "evenly"
+    HEAP = "heap"
+
+
+@dataclass(slots=True, eq=False)
+class Stretch:
+    """The keys behind ``after`` up to ``until``, the latter included.
+
+    Args:
+        after: the last key that was counted, or where the stretch begins; None at the prefix.
+        until: None for the prefix's end. It may come nearer while the stretch is listed.
+        token: leads to the next page.
+        first: the first key that was found; None until there is one.
+        pages: how many were counted.
+        divided_at: how many pages there were when it was last divided.
+        left: how many pages are still to come, if that was asked since the last one.
+        guess: how its beginning was guessed; None where nothing was guessed.
+        parent: the stretch that it was a part of.
+        doubted: the last guess about it found nothing.
+    """
+
+    after: str | None
+    until: str | None
+    token: str | None = None
+    first: str | None = None
+    pages: int = 0
+    divided_at: int = 0
+    left: int | None = None
+    guess: Guess | None = None
+    parent: Stretch | None = None
+    doubted: bool = False
+    trail: TokenTrail = field(default_factory=TokenTrail)
+
+    def query(self, prefix: str) -> PageQuery:
+        """What to ask for next."""
+        return PageQuery(prefix, after=self.after, token=self.token)
+
+    def pages_left(self, prefix: str, alphabet: Alphabet) -> int:
+        """How many pages are still to come, by the density of those that came."""
+        if self.left is None:
+            self.left = self._pages_left(prefix, alphabet)
+        return self.left
+
+    def _pages_left(self, prefix: str, alphabet: Alphabet) -> int:
+        if self.first is None or self.after is None or self.pages == self.divided_at:
+            # Nothing is known yet, or nothing since the last division.
+            return 0
+        base = alphabet.anchored(self._base(prefix, self.first), self.after)
+        here = alphabet.position(self.after, base)
+        covered = here - alphabet.position(self.first, base)
+        left = alphabet.position(self.until, base) - here
+        return min(UNTOLD, left * self.pages // covered) if covered > 0 < left else UNTOLD
+
+    def at(self, prefix: str, alphabet: Alphabet, shares: Iterable[Fraction]) -> list[str]:
+        """Keys behind which lies that share of what is left, if keys are spread evenly over it."""
+        if self.after is None:
+            return []
+        base = alphabet.anchored(self._base(prefix, self.after), self.after)
+        here = alphabet.position(self.after, base)
+        left = alphabet.position(self.until, base) - here
+        return self._within(alphabet.key_at(here + int(left * share), base) for share in shares)
+
+    def heap_ends(self, prefix: str, parts: int) -> list[str]:
+        """Keys that divide what is left by what has ever less in common with the keys in hand.
+
+        Keys that lie in a heap, such as a counter's, go on near by: at the end of the same
+        thousand, ten thousand, folder.
+        """
+        if self.after is None or self.first is None:
+            return []
+        known = len(self._base(prefix, self.after))
+        varied = max(known + 1, len(common(self.first, self.after)))
+        folders = [depth for depth in range(known, varied) if self.after[depth] == "/"]
+        name = max([known, *(depth + 1 for depth in folders)])
+        # The folder in hand first, then its parents; then the name itself, then their names.
+        near = [*reversed(folders), *_spread(name, varied, (parts + 1) // 2)]
+        depths = [*near, *_spread(known, name, parts)][:parts]
+        return self._within(self.after[: depth + 1] + END for depth in depths)
+
+    def _base(self, prefix: str, key: str) -> str:
+        return prefix if self.until is None else common(key, self.until)
+
+    def _within(self, keys: Iterable[str]) -> list[str]:
+        return sorted(
+            {
+                key
+                for key in keys
+                if (self.after or "") < key and (self.until is None or key < self.until)
+            }
+        )
+
+
+def _spread(start: int, stop: int, parts: int) -> list[int]:
+    """So many of the numbers from ``start`` to below ``stop``, evenly."""
+    return sorted({start + (stop - start) * part // parts for part in range(parts)} - {stop})
