@@ -19,6 +19,7 @@ from producers.outbox import Outbox
 from tests.simulation.fiber_lock import FiberThreading
 from worker.aws import AwsClients
 from worker.ledger.store import Ledger
+from worker.listing.listing import S3Listing
 from worker.metrics import Metrics
 from worker.operator_installation import OperatorInstallation
 from worker.settings import Settings
@@ -101,6 +102,10 @@ class SimulatedInstallation(OperatorInstallation):
     def metrics(self) -> Metrics:
         """Writes none: a thousand runs would write a million lines."""
         return SilentMetrics(self.clock)
+
+    def listing(self) -> S3Listing:
+        """Sums up prefixes, page after page, on the caller's fiber."""
+        return S3Listing(self.pages)
 
     def fan_out(self, *, dry_run: bool = False) -> FanOut:
         """Sends on the caller's fiber."""
