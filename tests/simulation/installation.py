@@ -103,6 +103,7 @@ class SimulatedInstallation(OperatorInstallation):
         """Writes none: a thousand runs would write a million lines."""
         return SilentMetrics(self.clock)
 
+    @cached_property
     def listing(self) -> S3Listing:
         """Sums up prefixes, page after page, on the caller's fiber."""
         return S3Listing(self.pages)
