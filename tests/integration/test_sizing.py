@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from worker.listing.query import PageQuery
 
 TODAY = "2026-11-01"
+NUMBERS = itertools.count()
 
 
 class ScriptedPages:
@@ -45,7 +47,9 @@ def scripted(scenario: Scenario, *answers: bytes | Exception) -> tuple[Installat
 def page(*sizes: int, more: str | None = None) -> bytes:
     folder = "output" if sizes in {(1,), (7,)} else "input"
     prefix = f"service/{folder}/cus_A/"
-    return listing_xml([(f"{prefix}r/{size}", size) for size in sizes], prefix=prefix, token=more)
+    return listing_xml(
+        [(f"{prefix}r/{next(NUMBERS):06}", size) for size in sizes], prefix=prefix, token=more
+    )
 
 
 def size(scenario: Scenario, customer: str = "cus_A", day: str = TODAY) -> None:

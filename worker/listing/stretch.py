@@ -94,7 +94,7 @@ class Stretch:
         if self.after is None or self.first is None:
             return []
         known = len(self._base(prefix, self.after))
-        varied = max(known + 1, len(common(self.first, self.after)))
+        varied = min(len(self.after), max(known + 1, len(common(self.first, self.after))))
         folders = [depth for depth in range(known, varied) if self.after[depth] == "/"]
         name = max([known, *(depth + 1 for depth in folders)])
         # The folder in hand first, then its parents; then the name itself, then their names.
