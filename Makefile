@@ -13,10 +13,12 @@ BENCH_VENV := .venv-bench
 
 SEEDS ?= 10000
 START ?= 0
+MESSAGES ?= 20000
+FACTS ?= 10000
 LETTERS ?= 100000
 ROUNDS ?= 6
 
-.PHONY: install demo test bench simulate parity kill lint format contract lock clean
+.PHONY: install demo test bench simulate parity kill flow lint format contract lock clean
 
 install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
 
@@ -41,6 +43,9 @@ kill: $(VENV)/.dev ## kill -9 of real workers, fifty a round, and look what was 
 
 load: $(VENV)/.dev ## 100,000 dead letters listed, replayed, killed and resumed (LETTERS=)
 	$(BIN)/python -m tests.load.dead_letters --letters $(LETTERS)
+
+flow: $(VENV)/.dev ## 20,000 messages while workers are killed, drained and scaled (MESSAGES=, FACTS=)
+	$(BIN)/python -m tests.flow --messages $(MESSAGES) --facts $(FACTS)
 
 lint: $(VENV)/.dev ## ruff, mypy and cfn-lint
 	$(BIN)/ruff check .
