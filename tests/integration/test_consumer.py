@@ -14,7 +14,7 @@ from producers.queues import Queue
 from tests.integration.scenario import Scenario, bill_body, last_month, size_body, wait_until
 from worker.consumer.backoff import LONGEST_SECONDS, Backoff
 from worker.consumer.consumer import Consumer, Pace, SideThreadDied
-from worker.lease import check_lease
+from worker.lease import LeaseLost, check_lease, held_by
 from worker.outcome import DeadLetter, Done, Outcome, Retry
 from worker.stripe_api.api_key import FIELD
 
@@ -133,7 +133,7 @@ def gate() -> Iterator[threading.Event]:
     made.set()
 
 
-def held_by(gate: threading.Event) -> Outcome:
+def held_until(gate: threading.Event) -> Outcome:
     gate.wait(30)
     return Done()
 
@@ -146,7 +146,7 @@ def send(scenario: Scenario, *bodies: str) -> None:
 def test_a_handler_in_hand_is_finished_and_the_rest_stays(
     scenario: Scenario, gate: threading.Event
 ) -> None:
-    told = Told(lambda _: held_by(gate))
+    told = Told(lambda _: held_until(gate))
     bodies = [f"message {number}" for number in range(6)]
     send(scenario, *bodies)
     running = Running(scenario, told, until_empty=True, concurrency=2)
@@ -186,7 +186,7 @@ def test_what_comes_with_a_poll_after_the_signal_is_given_back(scenario: Scenari
 def test_a_handler_that_takes_too_long_is_left_to_another_delivery(
     scenario: Scenario, gate: threading.Event
 ) -> None:
-    told = Told(lambda _: held_by(gate))
+    told = Told(lambda _: held_until(gate))
     send(scenario, "slow")
     running = Running(scenario, told, until_empty=True, drain_seconds=1, visibility_seconds=2)
     wait_until(lambda: told.begun == ["slow"], "the handler")
@@ -220,7 +220,7 @@ def test_work_that_outlasts_the_drain_stops_at_its_next_step_and_goes_back(
 
 
 def test_no_more_is_received_than_can_be_started(scenario: Scenario, gate: threading.Event) -> None:
-    told = Told(lambda _: held_by(gate))
+    told = Told(lambda _: held_until(gate))
     send(scenario, *[str(number) for number in range(12)])
     running = Running(scenario, told, concurrency=3, until_empty=True)
     wait_until(lambda: len(told.begun) == 3, "three handlers")
@@ -263,7 +263,7 @@ def test_a_side_thread_that_dies_ends_the_worker_with_its_name(scenario: Scenari
 def test_a_lease_is_renewed_while_its_handler_runs(
     scenario: Scenario, gate: threading.Event
 ) -> None:
-    told = Told(lambda _: held_by(gate))
+    told = Told(lambda _: held_until(gate))
     send(scenario, "slow")
     running = Running(scenario, told, until_empty=True, visibility_seconds=2)
     wait_until(lambda: told.begun == ["slow"], "the handler")
@@ -443,6 +443,54 @@ class TestProcess:
 
         assert worker.wait(30) == 0, worker.said()
         assert "signal sent" in worker.said()
+
+
+# --- Committing on a lease that was lost ----------------------------------------------------------
+
+
+class LosesAt:
+    """A lease that is lost from so many looks on."""
+
+    def __init__(self, looks: int) -> None:
+        self._left = looks
+
+    @property
+    def lost(self) -> str | None:
+        self._left -= 1
+        return "the test took it" if self._left < 0 else None
+
+
+def test_a_lease_lost_at_any_step_stops_the_billing_there_and_another_delivery_ends_it(
+    scenario: Scenario,
+) -> None:
+    told: list[bool] = []
+    for looks in range(20):
+        customer = f"cus_{looks}"
+        scenario.customers(customer)
+        scenario.month(customer, "2026-10", [5, 5])
+        try:
+            with held_by(LosesAt(looks)):
+                scenario.handle(bill_body(customer))
+        except LeaseLost:
+            told.append(True)
+        else:
+            told.append(False)
+        if looks == 0:
+            assert scenario.fact(f"storage-usage#{customer}#2026-10") is None
+        row = scenario.month_of(customer, "2026-10")
+        assert told[-1] is (row is None), looks
+
+        assert isinstance(scenario.finish(bill_body(customer)), Done)
+        billed = scenario.month_of(customer, "2026-10")
+        assert billed is not None
+        assert billed["billingStatus"] == "billed"
+        assert {day["billingStatus"] for day in scenario.days_of(customer)} == {"billed"}
+        assert len(scenario.counted(customer)) == 1
+        if not told[-1]:
+            break
+
+    # Frozen, settled, claimed, called, two days, the month: it is asked before each.
+    assert told == [True] * 7 + [False]
 
 
 # --- The circuit ------------------------------------------------------------------------------
