@@ -31,6 +31,7 @@ SETTINGS = {
 _FEWEST, _MOST = 2, 4
 _LONGEST_DAY_SECONDS = 3600.0
 _START_SECONDS = 120.0
+_SETTLE_SECONDS = 600.0
 
 
 @dataclass(slots=True)
@@ -143,12 +144,12 @@ class Day:
     def _settle(self) -> None:
         """Let facts that wait in the ledger, for a worker died between claim and call, be sent."""
         for _ in range(5):
-            assert self.scenario.cli("resolve", "--all", **SETTINGS).returncode in {0, 1}
-            drain = self.scenario.spawn("worker", "--drain", **SETTINGS)
-            assert drain.wait(300) == 0, drain.said()[-2000:]
             states = Counter(row.get("state") for row in self.scenario.rows("billing-ledger"))
             if not states["planned"] + states["sending"] + states["unknown"]:
                 return
+            for command in (("resolve", "--all"), ("worker", "--drain")):
+                process = self.scenario.spawn(*command, **SETTINGS)
+                assert process.wait(_SETTLE_SECONDS) in {0, 1}, process.said()[-2000:]
 
     def _judge(self, facts: list[Announced]) -> None:
         counted = Counter(
