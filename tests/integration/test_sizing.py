@@ -12,6 +12,7 @@ from producers.queues import Queue
 from tests.integration.scenario import Scenario, bill_body, size_body
 from tests.unit.listing.bucket import listing_xml
 from worker.listing.errors import SlowedDown
+from worker.listing.listing import S3Listing
 from worker.listing.page import Page, read_page
 from worker.outcome import DeadLetter, Done, Retry
 
@@ -40,7 +41,7 @@ class ScriptedPages:
 def scripted(scenario: Scenario, *answers: bytes | Exception) -> tuple[Installation, ScriptedPages]:
     worker = scenario.installation()
     pages = ScriptedPages(*answers)
-    worker.__dict__["pages"] = pages
+    worker.__dict__["listing"] = S3Listing(pages)
     return worker, pages
 
 
