@@ -8,9 +8,8 @@ import time
 from collections import Counter
 
 from tests.simulation.installation import silenced
-from tests.simulation.run import Run
-
-_SHOWN = 400
+from tests.simulation.run import Result, Run
+from tests.simulation.shrinking import Shrinking
 
 
 def main() -> int:
@@ -35,8 +34,10 @@ def _run(start: int, seeds: int, *, history: bool) -> int:
         states += result.states
         reached += result.reached
         violations += len(result.violations) > 0
-        if result.violations or history:
-            _tell(seed)
+        if history:
+            print("\n".join(result.history.lines()))  # noqa: T201
+        if result.violations:
+            _tell(result)
     seconds = time.process_time() - began
     print("reached:", _listed(reached))  # noqa: T201
     print("ended:", _listed(states))  # noqa: T201
@@ -51,17 +52,16 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
 
-def _tell(seed: int) -> None:
-    """Run a seed again, this time keeping its history, and print what concerns the violation."""
-    result = Run(seed, record=True).execute()
-    for violation in result.violations:
-        words = violation.about.replace("#", " ").split()
-        subject = max(words, key=len) if words else ""
-        for line in result.history.lines(subject)[-_SHOWN:]:
-            print(line)  # noqa: T201
-        print(f"seed {seed}: {violation}\n")  # noqa: T201
-    if not result.violations:
-        print("\n".join(result.history.lines()))  # noqa: T201
+def _tell(failed: Result) -> None:
+    """Print the least of a failed run that still fails."""
+    first = failed.violations[0]
+    print(f"seed {failed.seed}: {first}; shrinking ...", flush=True)  # noqa: T201
+
+    def run(without: frozenset[str], *, record: bool = False) -> Result:
+        return Run(failed.seed, record=record, without=without).execute()
+
+    for line in Shrinking(run, first.rule).shrink(failed).lines():
+        print(line)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -9,6 +9,14 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _no_time() -> float:
+    return 0.0
 
 
 @dataclass(slots=True)
@@ -17,17 +25,21 @@ class Schedule:
 
     Args:
         without: names that are left out.
+        parts: what was there, and when, in epoch seconds; 0 for what was there from the beginning.
+        reached: how often what happened.
+        now: the time.
     """
 
     without: frozenset[str] = frozenset()
-    parts: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
     reached: Counter[str] = field(default_factory=Counter)
+    now: Callable[[], float] = _no_time
 
-    def takes(self, name: str, description: str = "") -> bool:
+    def takes(self, name: str) -> bool:
         """Whether something takes part; it is noted if so."""
         if name in self.without:
             return False
-        self.parts[name] = description
+        self.parts[name] = self.now()
         return True
 
 
@@ -59,6 +71,6 @@ class Faults:
         schedule = self._schedule
         if kind in schedule.without or not schedule.takes(f"{self.who}/{kind}/{self._count}"):
             return None
-        schedule.parts[kind] = ""
+        schedule.parts[kind] = 0.0
         schedule.reached[kind] += 1
         return size

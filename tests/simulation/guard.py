@@ -46,9 +46,17 @@ class Guard:
         scheduler: time, and what is stopped.
         database: whose ledger and rows are watched.
         stripe: what it took.
+        tolerated: rules whose violation is noted and does not end the run.
     """
 
-    def __init__(self, scheduler: Scheduler, database: DynamoDB, stripe: StripeWorld) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        database: DynamoDB,
+        stripe: StripeWorld,
+        tolerated: frozenset[str] = frozenset(),
+    ) -> None:
+        self._tolerated = tolerated
         self.violations: list[Violation] = []
         self.moves: Counter[str] = Counter()
         self.facts: dict[str, str] = {}
@@ -64,9 +72,10 @@ class Guard:
         monthly.watch = self._monthly_row_moved
 
     def report(self, rule: str, about: str, text: str) -> None:
-        """Note a violation; the run ends."""
+        """Note a violation; the run ends, unless the rule's is tolerated."""
         self.violations.append(Violation(rule, about, text, self._scheduler.now))
-        self._scheduler.stopped = True
+        if rule not in self._tolerated:
+            self._scheduler.stopped = True
 
     def event_taken(self, event: CountedEvent) -> None:
         """Stripe took an event: one per fact, claimed before, and as it was frozen."""

@@ -35,6 +35,7 @@ class Operator:
         install: its parts, anew for each command.
         ledger: what a person sees of the facts.
         at: when to act, epoch seconds.
+        resends: whether facts are sent anew.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class Operator:
         install: Callable[[], SimulatedInstallation],
         ledger: Table,
         at: Sequence[float],
+        *,
+        resends: bool,
     ) -> None:
         self._process = process
         self._install = install
         self._ledger = ledger
         self._at = at
+        self._resends = resends
 
     def run(self) -> None:
         """Act at each of the times."""
@@ -82,6 +86,8 @@ class Operator:
     def _resend(self, installation: SimulatedInstallation) -> None:
         """`resend`, for facts that were looked at some minutes ago."""
         process = self._process
+        if not self._resends:
+            return
         seen = [item for item in self._stuck() if process.rng.random() < 0.7]
         process.sleep(process.rng.random() * 20 * MINUTE)
         for item in seen:
@@ -101,10 +107,10 @@ class Operator:
         ]
 
 
-def reconciled(installation: SimulatedInstallation) -> Report:
-    """What `reconcile` says of the last month that ended."""
+def reconciled(installation: SimulatedInstallation, month: BillingMonth | None = None) -> Report:
+    """What `reconcile` says of a month; by default of the last that ended."""
     now = installation.clock.now()
-    month = BillingMonth.ended_before(now)
+    month = month or BillingMonth.ended_before(now)
     period = Period.of(month, now)
     parts = installation.reconciliation
     lines = [line for each in parts.compare(period, parts.customers(month)) for line in each]

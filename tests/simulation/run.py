@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from producers.billing_month import BillingMonth
 from tests.simulation import installation as installed
 from tests.simulation.dynamodb_client import DynamoDBClient
 from tests.simulation.faults import Faults, Schedule
@@ -31,6 +32,7 @@ from tests.simulation.worker_process import Worker
 from tests.simulation.workload import Workload
 
 if TYPE_CHECKING:
+    from tests.simulation.operators import Item
     from tests.simulation.violations import Violation
     from worker.reconciliation.report import Report
 
@@ -49,7 +51,9 @@ class Result:
     violations: list[Violation] = field(default_factory=list)
     states: Counter[str] = field(default_factory=Counter)
     reached: Counter[str] = field(default_factory=Counter)
-    parts: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, float] = field(default_factory=dict)
+    audits: list[Report] = field(default_factory=list)
+    items: dict[str, Item] = field(default_factory=dict)
     history: History = field(default_factory=lambda: History(kept=False))
 
 
@@ -61,6 +65,7 @@ class Run:
         record: keep its history.
         without: parts of the run to leave out, by the names that :attr:`Result.parts` gives them.
         bounds: what is assumed of the world.
+        tolerated: rules whose violation does not end the run.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Run:
         record: bool = False,
         without: frozenset[str] = frozenset(),
         bounds: Bounds = ASSUMED,
+        tolerated: frozenset[str] = frozenset(),
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 - a simulation has to repeat itself
@@ -85,14 +91,14 @@ class Run:
         self.stripe = StripeWorld(
             self.scheduler, self._faults("stripe"), self.weather, self.scenario.final_after
         )
-        self.guard = Guard(self.scheduler, self.database, self.stripe)
+        self.guard = Guard(self.scheduler, self.database, self.stripe, tolerated)
         self.stripe.on_accept = self.guard.event_taken
         self.deliveries = 0
         self._page = self.rng.randint(1, 8)
         self._hands = self.rng.randint(1, 10)
         self._workers: list[Worker] = []
         self._born = 0
-        self._audit: Report | None = None
+        self._audits: list[Report] = []
         self.workload = Workload(
             seed,
             self.scheduler,
@@ -109,7 +115,7 @@ class Run:
         scheduler, scenario = self.scheduler, self.scenario
         self.workload.plan()
         for number in range(1, scenario.workers + 1):
-            if self.schedule.takes(f"worker {number}"):
+            if number == 1 or self.schedule.takes(f"worker {number}"):
                 self._spawn()
         self._spawn_operator()
         for at in scenario.deploys:
@@ -121,19 +127,18 @@ class Run:
             scheduler.at(scenario.restore.backed_up_at, self._back_up)
         scheduler.at(scenario.clears_at, self.weather.clear_up)
         scheduler.spawn(self._take_audit, scenario.until - HOUR)
+        self.schedule.now = lambda: scheduler.now
         scheduler.run(scenario.until)
         # A queue that refuses a batch again and again is no defect: the message comes again.
         defects = [text for text in installed.DEFECTS if "EnqueueFailed" not in text]
         if defects:
             self.guard.report("handlers do not fail", "a handler", defects[0])
-        if not self.guard.violations:
+        if not scheduler.stopped:
             check = FinalCheck(self.guard, self.database, self.sqs, self.workload)
-            check.check(self._audit)
-        states = Counter(
-            str(item["state"]["S"])
-            for item in self.database[LEDGER].items.values()
-            if "state" in item
-        )
+            check.check(self._audits)
+        items = {
+            key: item for (key,), item in self.database[LEDGER].items.items() if "state" in item
+        }
         for worker in self._workers:
             # Nothing of this run outlives it.
             worker.process.alive = False
@@ -141,9 +146,11 @@ class Run:
             self.seed,
             self.deliveries,
             self.guard.violations,
-            states,
+            Counter(str(item["state"]["S"]) for item in items.values()),
             self.guard.moves + self.stripe.fates + self.schedule.reached,
             self.schedule.parts,
+            self._audits,
+            items,
             self.history,
         )
 
@@ -200,11 +207,15 @@ class Run:
             lambda: self._installation(process),
             self.database[LEDGER],
             self.scenario.acts,
+            resends=self.schedule.takes("resends"),
         )
         self.scheduler.spawn(operator.run, self.scheduler.now)
 
     def _take_audit(self) -> None:
-        self._audit = reconciled(self._installation(self._process("auditor")))
+        """What the product's own reconciliation says of the last month and of the running one."""
+        auditor = self._installation(self._process("auditor"))
+        running = BillingMonth.containing(auditor.clock.now())
+        self._audits = [reconciled(auditor, month) for month in (running.previous, running)]
 
     def _ended(self) -> None:
         """A worker is gone."""

@@ -75,7 +75,7 @@ class Workload:
         for number in range(rng.randint(5, 12) * len(self.scenario.months)):
             # Drawn from those that could be there, so that one left out changes no other's runs.
             customer = rng.choice(drawn)
-            if customer in self.customers and self.schedule.takes(f"run{number}", customer):
+            if customer in self.customers and self.schedule.takes(f"run{number}"):
                 self._plan_run(f"run{number}", customer)
         self._plan_ticks()
 
