@@ -83,7 +83,7 @@ class Run:
         self.schedule = Schedule(without)
         self.bounds = bounds
         self.weather = Weather.drawn(self.rng, bounds)
-        self.scenario = Scenario.drawn(self.rng, self.weather, self.schedule)
+        self.scenario = Scenario.drawn(self.rng, self.weather, self.schedule, bounds)
         self.scheduler = Scheduler(self.scenario.start)
         self.database = billing_tables(self.scheduler, self._faults("dynamodb"), self.weather)
         self.sqs = SQS(_QUEUES, self.scheduler, self._faults("sqs"), self.weather)

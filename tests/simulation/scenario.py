@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from producers.billing_month import BillingMonth
 from tests.simulation.fates import BAD_KEY, DARK, OUTAGE, REFUSING, UNSEEN, Spell
-from tests.simulation.weather import DAY, HOUR, Weather
+from tests.simulation.weather import DAY, HOUR, Bounds, Weather
 
 if TYPE_CHECKING:
     import random
@@ -19,7 +19,6 @@ _MONTHS = ("2026-10", "2027-02", "2026-12")
 # Long enough for 23 hours of resending, a day of asking, two days of waiting for the summaries.
 _CALM = 6 * DAY
 _NEVER = 400 * DAY
-_RESTORED = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,9 @@ class Scenario:
     spells: list[Spell] = field(default_factory=list)
 
     @classmethod
-    def drawn(cls, rng: random.Random, weather: Weather, schedule: Schedule) -> Scenario:
+    def drawn(
+        cls, rng: random.Random, weather: Weather, schedule: Schedule, bounds: Bounds
+    ) -> Scenario:
         """The scenario of one run."""
         first = BillingMonth.parse(rng.choice(_MONTHS))
         months: tuple[BillingMonth, ...] = (first,)
@@ -92,7 +93,7 @@ class Scenario:
             workers=rng.randint(1, 4),
         )
         scenario._draw_spells(rng, weather, schedule)
-        scenario._draw_modes(rng, schedule)
+        scenario._draw_modes(rng, schedule, keeps_ledger=bounds.keeps_ledger)
         scenario._draw_acts(rng, schedule)
         return scenario
 
@@ -129,18 +130,18 @@ class Scenario:
             self.spells.append(Spell(begins, dark, UNSEEN))
             self.spells.append(Spell(dark, min(light, self.clears_at), DARK))
 
-    def _draw_modes(self, rng: random.Random, schedule: Schedule) -> None:
+    def _draw_modes(self, rng: random.Random, schedule: Schedule, *, keeps_ledger: bool) -> None:
         drawn, when = rng.random(), rng.uniform(self.start, self.clears_at)
         earlier = rng.uniform(0.1, 30.0) * HOUR
-        if drawn < 0.06 and schedule.takes("SEND=verify"):
+        if not keeps_ledger:
+            self.restore = Restore(max(self.start, when - earlier), when)
+            self.modes = ((0.0, "on"), (when, "verify"))
+        elif drawn < 0.06 and schedule.takes("SEND=verify"):
             self.modes = ((0.0, "verify"),)
         elif drawn < 0.12 and schedule.takes("SEND=shadow, then on"):
             self.modes = ((0.0, "shadow"), (when, "on"))
         elif drawn < 0.16 and schedule.takes("SEND=on, then shadow, then on"):
             self.modes = ((0.0, "on"), (when, "shadow"), (when + earlier, "on"))
-        elif drawn < _RESTORED and schedule.takes("the ledger is restored"):
-            self.restore = Restore(max(self.start, when - earlier), when)
-            self.modes = ((0.0, "on"), (when, "verify"))
         if rng.random() < 0.06 and schedule.takes("BILL_FROM"):
             self.bill_from = float(int(self.start + rng.random() * 2 * DAY))
 
@@ -154,10 +155,3 @@ class Scenario:
         self.deploys = instants("deploy", rng.choice((0, 0, 1, 3)))
         calm = tuple(self.clears_at + hours * HOUR for hours in (1.0, 30.0, 80.0))
         self.acts = tuple(sorted(instants("operator", rng.choice((0, 1, 4, 15))) + calm))
-
-
-def quiet(scenario: Scenario) -> Scenario:
-    """The same without anything that a person or Stripe's own trouble brings about."""
-    return replace(
-        scenario, modes=((0.0, "on"),), bill_from=None, restore=None, deploys=(), spells=[]
-    )

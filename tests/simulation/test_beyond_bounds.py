@@ -77,3 +77,15 @@ def test_clocks_twenty_minutes_wrong_bill_nothing_twice(seed: int) -> None:
     result = Run(seed, bounds=Bounds(skew=20 * MINUTE)).execute()
 
     assert not result.violations
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_a_restored_ledger_may_bill_a_run_twice_and_shows(seed: int) -> None:
+    # SEND=verify asks about the minute that a fact is stamped in. A run that the restored ledger
+    # does not know is frozen anew, under whichever of its messages comes first, in another minute.
+    result = Run(seed, bounds=Bounds(keeps_ledger=False), tolerated=_TOLERATED).execute()
+
+    twice = _billed_twice(result)
+    assert twice
+    assert all(key.startswith("file_processed#") for key in twice)
+    assert all(_visible(result, key) for key in twice), result.violations

@@ -26,11 +26,13 @@ class Bounds:
             may have stalled for 20 minutes before it left.
         skew: seconds that a clock may be wrong, either way.
         latest_summary: seconds that a summary may lag.
+        keeps_ledger: whether the ledger is never put back to an earlier state.
     """
 
     longest_way: float = 10 * MINUTE
     skew: float = 150.0
     latest_summary: float = 22 * HOUR
+    keeps_ledger: bool = True
 
 
 ASSUMED = Bounds()
