@@ -19,7 +19,9 @@ from worker.controls import ControlTable
 from worker.ledger.cursor import Cursors
 from worker.ledger.store import Ledger
 from worker.listing.address import BucketAddress
+from worker.listing.checkpoint import Checkpoints
 from worker.listing.listing import S3Listing
+from worker.listing.long_listing import LongListing
 from worker.listing.pressure import Pressure
 from worker.listing.s3_pages import S3Pages
 from worker.metrics import Metric, Metrics
@@ -133,6 +135,20 @@ class Connections:
     def listing(self) -> S3Listing:
         """Sums up prefixes of the bucket."""
         return S3Listing(self.pages, LIST_IN_FLIGHT)
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        """How far long listings have got."""
+        return Checkpoints(self.clients.dynamodb, self.tables.ledger)
+
+    def measuring(self) -> LongListing:
+        """Sums up the prefixes of one customer, however large."""
+        return LongListing(
+            survey=self.listing.survey,
+            checkpoints=self.checkpoints,
+            clock=self.clock,
+            holder=lambda: secrets.token_hex(8),
+        )
 
     @cached_property
     def stripe(self) -> StripeConnection:

@@ -141,3 +141,14 @@ DAILY_HELD = "customerId, totalStorageBytes"
 # A day's, and a month's, rows in one status are counted by their indexes.
 DAILY_AT = "billingStatus = :status AND #date = :date"
 MONTHLY_AT = "billingStatus = :status AND billingMonth = :month"
+
+# --- Long listings (in the ledger's table, beside the facts) -------------------------------------
+
+# A successor goes on with what nobody has brought to its end.
+CHECKPOINT_IS_OPEN = "attribute_exists(heldBy)"
+CHECKPOINT_TAKEN = "SET heldBy = :holder"
+# Who was overtaken writes nothing more.
+CHECKPOINT_IS_MINE = "attribute_not_exists(heldBy) OR heldBy = :holder"
+CHECKPOINT_CLOSED = "REMOVE heldBy"
+UNDER_WAY_MORE = "ADD prefixes :prefixes"
+UNDER_WAY_LESS = "DELETE prefixes :prefixes"

@@ -140,7 +140,7 @@ class Installation(Connections):
         return Dispatch(
             Handlers(
                 size_customer=SizeCustomerHandler(
-                    listing=self.listing,
+                    measuring=self.measuring,
                     prefixes=self.prefixes,
                     daily=self.daily,
                     month_rows=self.month_rows,

@@ -341,7 +341,7 @@ def test_a_defect_costs_a_message_its_turns_and_not_the_worker(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    worker.listing.usage = broken  # type: ignore[assignment,method-assign]  # the defect
+    worker.measuring = broken  # type: ignore[method-assign,assignment]  # the defect
     body = size_body("cus_A", "2026-11-01")
 
     for receipts in range(1, 5):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from producers.messages import SizeCustomer
     from worker.clock import Clock
-    from worker.listing.listing import Listing
+    from worker.listing.long_listing import Measuring
     from worker.month_rows import MonthRows
     from worker.prefixes import Prefixes
     from worker.tables.daily import DailyTable
@@ -30,7 +30,7 @@ class SizeCustomerHandler:
     """Lists both prefixes of a customer and writes the day's row.
 
     Args:
-        listing: sums up a prefix.
+        measuring: makes what sums up the prefixes of one message.
         prefixes: where a customer's objects lie.
         daily: the rows.
         month_rows: is told of a row that comes after its month was billed.
@@ -41,14 +41,14 @@ class SizeCustomerHandler:
     def __init__(
         self,
         *,
-        listing: Listing,
+        measuring: Callable[[], Measuring],
         prefixes: Prefixes,
         daily: DailyTable,
         month_rows: MonthRows,
         clock: Clock,
         recorded: Callable[[], None] = lambda: None,
     ) -> None:
-        self._listing = listing
+        self._measuring = measuring
         self._prefixes = prefixes
         self._daily = daily
         self._month_rows = month_rows
@@ -69,13 +69,19 @@ class SizeCustomerHandler:
                 f"{message.date} has not begun (today is {today} UTC): nothing to measure yet; "
                 "enqueue that day when it has come"
             )
+        measuring = self._measuring()
+        uploads = self._prefixes.uploaded(message.customer_id)
+        products = self._prefixes.produced(message.customer_id)
         usage = CustomerUsage(
-            uploaded=self._listing.usage(self._prefixes.uploaded(message.customer_id)),
-            produced=self._listing.usage(self._prefixes.produced(message.customer_id)),
+            uploaded=measuring.usage(uploads, message.date),
+            produced=measuring.usage(products, message.date),
         )
         check_lease()
         measured_at = self._clock.now()
-        if not self._daily.record(message.customer_id, message.date, usage, measured_at):
+        recorded = self._daily.record(message.customer_id, message.date, usage, measured_at)
+        for prefix in (uploads, products):
+            measuring.written(prefix)
+        if not recorded:
             return Done("a row that this measure may not replace stands, left as it is")
         self._recorded()
         month = BillingMonth(message.date.year, message.date.month)

@@ -21,6 +21,7 @@ from worker.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from worker.listing.checkpoint import Checkpoint
     from worker.listing.page import Page
 
 # A part is worth a listing of its own if it has so many pages: the last one overlaps by half.
@@ -55,6 +56,7 @@ class Division:
         self.objects = 0
         self.pages = 0
         self.ordered = True
+        self._learned = False
         self._misses = 0
         self._answered = 0
         self._found = {Guess.EVENLY: 1.0, Guess.HEAP: 1.0}
@@ -71,6 +73,19 @@ class Division:
     def left(self) -> Sequence[Stretch]:
         """What is not yet listed to its end; empty when all is done."""
         return self._open
+
+    @property
+    def percent(self) -> int | None:
+        """How much is listed, by the density so far; None while that tells nothing."""
+        left = sum(stretch.pages_left(self.prefix, self._alphabet) for stretch in self._open)
+        return None if left > _MOST_PAGES else 100 * self.pages // max(1, self.pages + left)
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from where another division of the same prefix stood, instead of the start."""
+        self.total_bytes, self.objects = checkpoint.total_bytes, checkpoint.objects
+        self.pages = checkpoint.pages
+        self._open = [Stretch(after, until) for after, until in checkpoint.left]
+        self._waiting = list(self._open)
 
     @property
     def is_parallel(self) -> bool:
@@ -90,7 +105,7 @@ class Division:
         """
         self.pages += 1
         self._check_order(stretch, page)
-        if self.pages == 1 and page.token is not None and self.in_flight > 1:
+        if not self._learned and page.token is not None and self.in_flight > 1:
             self._learn_all(page)
         before = self.objects
         if stretch.until is not None and (page.last_key or "") > stretch.until:
@@ -142,6 +157,7 @@ class Division:
                 raise Unordered(f"{first[:120]!r} comes where S3 has nothing before it")
 
     def _learn_all(self, page: Page) -> None:
+        self._learned = True
         keys = [entry.key for entry in page.entries()]
         if any(second <= first for first, second in pairwise(keys)):
             self.ordered = False
