@@ -64,6 +64,9 @@ audit: $(AUDIT)/.done ## checkov, hadolint, zizmor, pip-audit and an SBOM (the l
 	$(AUDIT)/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
 	$(AUDIT)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml -o sbom.json
 
+deploy: ## image and stacks to AWS; shows every change set first (docs/deploying.md)
+	@infra/deploy.sh
+
 image-steps: ## the Dockerfile's own steps in a clean place, without a container engine
 	@$(PYTHON) -m tests.image_steps
 
