@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _THREADS = 8
 DEPLOY = (
-    "deploy infra/data.yaml (`aws cloudformation deploy`, on an emulator `siftbeam-billing "
+    "deploy infra/data.yaml (`make deploy STACKS=data`, on an emulator `siftbeam-billing "
     "provision`); CloudFormation does not notice what was removed by hand: there, delete the stack "
     "first, its tables are kept"
 )
