@@ -24,6 +24,9 @@ from worker.listing.listing import S3Listing
 from worker.listing.long_listing import LongListing
 from worker.listing.pressure import Pressure
 from worker.listing.s3_pages import S3Pages
+from worker.measuring.incomplete_uploads import IncompleteUploads
+from worker.measuring.measurer import Measurer
+from worker.measuring.object_versions import ObjectVersions
 from worker.metrics import Metric, Metrics
 from worker.names import TableNames
 from worker.prefixes import Prefixes
@@ -148,6 +151,23 @@ class Connections:
             checkpoints=self.checkpoints,
             clock=self.clock,
             holder=lambda: secrets.token_hex(8),
+        )
+
+    @cached_property
+    def versions(self) -> ObjectVersions:
+        """What the bucket held."""
+        return ObjectVersions(self.clients.s3, self.settings.bucket, self.clock)
+
+    @cached_property
+    def measurer(self) -> Measurer:
+        """Measures customers."""
+        counted = self.settings.incomplete_uploads == "counted"
+        return Measurer(
+            prefixes=self.prefixes,
+            versions=self.versions,
+            uploads=IncompleteUploads(self.clients.s3, self.settings.bucket) if counted else None,
+            object_versions=self.settings.object_versions,
+            clock=self.clock,
         )
 
     @cached_property

@@ -94,6 +94,12 @@ DAILY_HAS_NO_OWN_MEASURE = (
     "attribute_not_exists(customerId) OR "
     "(billingStatus = :pending AND attribute_exists(measuredOn))"
 )
+# Nor does what there is left replace what object versions tell there was.
+DAILY_HAS_NO_BETTER_MEASURE = (
+    "attribute_not_exists(customerId) OR (billingStatus = :pending AND "
+    "attribute_exists(measuredOn) AND "
+    "(attribute_not_exists(measuredFrom) OR measuredFrom = :objects))"
+)
 DAILY_OF_MONTH = "customerId = :customerId AND #date BETWEEN :first AND :last"
 DAILY_CUSTOMERS_OF_MONTH = "billingMonth = :month"
 # A row follows the ledger forward only; a row that is gone is not made anew.

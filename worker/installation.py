@@ -142,6 +142,7 @@ class Installation(Connections):
                 size_customer=SizeCustomerHandler(
                     measuring=self.measuring,
                     prefixes=self.prefixes,
+                    measurer=self.measurer,
                     daily=self.daily,
                     month_rows=self.month_rows,
                     clock=self.clock,

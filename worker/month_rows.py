@@ -149,6 +149,9 @@ def notes_on(corrected: Corrected, month: BillingMonth, rows: Sequence[DailyRow]
     remeasured = [row.day for row in rows if row.measured_late and row.day.day in basis.days]
     if remeasured:
         notes.append(f"days measured on a later day: {_dates(remeasured)}")
+    rebuilt = [row.day for row in rows if row.rebuilt and row.day.day in basis.days]
+    if rebuilt:
+        notes.append(f"days rebuilt from object versions: {_dates(rebuilt)}")
     standing = sum(row.total_bytes for row in rows if row.day.day in basis.days)
     present = sum(1 for row in rows if row.day.day in basis.days)
     if present == len(basis.days) and standing != basis.total_bytes:

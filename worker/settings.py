@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     file_event_name: str = Field("file_processed", min_length=1, max_length=100)
     event_timestamp: Literal["month_end", "now"] = "month_end"
     average_over: Literal["recorded", "calendar"] = "recorded"
+    object_versions: Literal["current", "all"] = "current"
+    incomplete_uploads: Literal["ignored", "counted"] = "ignored"
     stripe_grace_hours: int = Field(1, ge=0, le=72)
     send: Literal["on", "shadow", "verify"] = "on"
     bill_from: AwareDatetime | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ class CustomerUsage:
     def objects(self) -> int:
         """Objects in both."""
         return self.uploaded.objects + self.produced.objects
+
+
+class Source(StrEnum):
+    """From what a measure is known: the objects as they are now, or versions as they were."""
+
+    OBJECTS = "objects"
+    VERSIONS = "versions"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a customer holds, or held."""
+
+    usage: CustomerUsage
+    source: Source = Source.OBJECTS
 
 
 @dataclass(frozen=True, slots=True)

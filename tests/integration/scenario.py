@@ -65,6 +65,8 @@ class Changes(TypedDict, total=False):
     customer_source: str
     event_timestamp: str
     average_over: str
+    object_versions: str
+    incomplete_uploads: str
     stripe_grace_hours: int
     claim_seconds: int
     concurrency: int

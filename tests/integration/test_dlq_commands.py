@@ -36,7 +36,7 @@ from worker.ledger.item import State
 from worker.ledger.rules import first_item
 from worker.operator_installation import OperatorInstallation
 from worker.settings import load_settings
-from worker.usage import CustomerUsage, Usage
+from worker.usage import CustomerUsage, Measure, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -609,7 +609,7 @@ def test_the_forecast_of_a_month(installation: OperatorInstallation) -> None:
     assert "has not ended" in forecast_of(installation, early).text
     assert "no daily row" in forecast_of(installation, body).text
     usage = CustomerUsage(uploaded=Usage(7, 1), produced=Usage(0, 0))
-    installation.daily.record("cus_A", month.first_day, usage, installation.clock.now())
+    installation.daily.record("cus_A", month.first_day, Measure(usage), installation.clock.now())
     assert forecast_of(installation, body).verdict is Verdict.WOULD_BILL
 
 

@@ -20,12 +20,14 @@ from tests.simulation.fiber_lock import FiberThreading
 from worker.aws import AwsClients
 from worker.ledger.store import Ledger
 from worker.listing.listing import S3Listing
+from worker.measuring.object_versions import ObjectVersions
 from worker.metrics import Metrics
 from worker.operator_installation import OperatorInstallation
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from typing import Self
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -69,6 +71,14 @@ def aws_clients(
     )
 
 
+class NoVersions(ObjectVersions):
+    """Of a bucket that keeps none."""
+
+    def reach(self, instant: datetime) -> bool:  # noqa: ARG002 - as the product's
+        """Tell nothing of the past."""
+        return False
+
+
 class SimulatedInstallation(OperatorInstallation):
     """One process's parts: the product's own, but for chance, threads and the line to Stripe.
 
@@ -97,6 +107,11 @@ class SimulatedInstallation(OperatorInstallation):
     def pages(self) -> s3.BucketPages:
         """The bucket's listing, page by page."""
         return self._bucket_pages
+
+    @cached_property
+    def versions(self) -> ObjectVersions:
+        """None: the bucket keeps no versions."""
+        return NoVersions(self.clients.s3, self.settings.bucket, self.clock)
 
     @cached_property
     def metrics(self) -> Metrics:

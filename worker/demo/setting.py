@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
 from worker.demo.cast import CUSTOMERS, EarlierDay, earlier_days
-from worker.usage import CustomerUsage, Usage
+from worker.usage import CustomerUsage, Measure, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ def write_days(stage: Stage, days: Sequence[EarlierDay], done: Callable[[], obje
         stage.installation.daily.record(
             row.customer_id,
             day,
-            CustomerUsage(uploaded=Usage(row.total_bytes, row.objects), produced=_NOTHING),
+            Measure(CustomerUsage(uploaded=Usage(row.total_bytes, row.objects), produced=_NOTHING)),
             datetime.combine(day, time(1), tzinfo=UTC),
         )
 

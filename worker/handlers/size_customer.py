@@ -9,7 +9,6 @@ from producers.billing_month import BillingMonth
 from worker.errors import Permanent
 from worker.lease import check_lease
 from worker.outcome import Done, Outcome
-from worker.usage import CustomerUsage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from producers.messages import SizeCustomer
     from worker.clock import Clock
     from worker.listing.long_listing import Measuring
+    from worker.measuring.measurer import Measurer
     from worker.month_rows import MonthRows
     from worker.prefixes import Prefixes
     from worker.tables.daily import DailyTable
@@ -27,11 +27,12 @@ class DayNotBegun(Permanent):
 
 
 class SizeCustomerHandler:
-    """Lists both prefixes of a customer and writes the day's row.
+    """Measures a customer and writes the day's row.
 
     Args:
         measuring: makes what sums up the prefixes of one message.
         prefixes: where a customer's objects lie.
+        measurer: measures the customer.
         daily: the rows.
         month_rows: is told of a row that comes after its month was billed.
         clock: the time.
@@ -43,6 +44,7 @@ class SizeCustomerHandler:
         *,
         measuring: Callable[[], Measuring],
         prefixes: Prefixes,
+        measurer: Measurer,
         daily: DailyTable,
         month_rows: MonthRows,
         clock: Clock,
@@ -50,6 +52,7 @@ class SizeCustomerHandler:
     ) -> None:
         self._measuring = measuring
         self._prefixes = prefixes
+        self._measurer = measurer
         self._daily = daily
         self._month_rows = month_rows
         self._clock = clock
@@ -70,16 +73,18 @@ class SizeCustomerHandler:
                 "enqueue that day when it has come"
             )
         measuring = self._measuring()
-        uploads = self._prefixes.uploaded(message.customer_id)
-        products = self._prefixes.produced(message.customer_id)
-        usage = CustomerUsage(
-            uploaded=measuring.usage(uploads, message.date),
-            produced=measuring.usage(products, message.date),
+        measure = self._measurer.measure(
+            message.customer_id,
+            message.date,
+            lambda prefix: measuring.usage(prefix, message.date),
         )
         check_lease()
         measured_at = self._clock.now()
-        recorded = self._daily.record(message.customer_id, message.date, usage, measured_at)
-        for prefix in (uploads, products):
+        recorded = self._daily.record(message.customer_id, message.date, measure, measured_at)
+        for prefix in (
+            self._prefixes.uploaded(message.customer_id),
+            self._prefixes.produced(message.customer_id),
+        ):
             measuring.written(prefix)
         if not recorded:
             return Done("a row that this measure may not replace stands, left as it is")

@@ -113,6 +113,7 @@ def _day(row: DailyRow) -> Json:
         "totalStorageBytesOutput": None if produced is None else produced.total_bytes,
         "billingStatus": str(row.status),
         "measuredOn": row.measured_on,
+        "measuredFrom": row.measured_from,
     }
 
 

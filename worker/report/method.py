@@ -26,8 +26,10 @@ def method(settings: Settings, prices: PriceList) -> tuple[Explanation, ...]:
         Explanation(
             "Daily rows",
             f"Once a day the objects under {settings.input_prefix} and {settings.output_prefix} "
-            "of each customer are listed to the end and their sizes summed. Nothing is estimated: "
-            "a day whose listing failed has no row.",
+            "of each customer are listed to the end and their sizes summed"
+            + _counted(settings)
+            + " Nothing is estimated: a day whose listing failed has no row. A day measured later "
+            "says so, and whether it was rebuilt from object versions.",
         ),
         Explanation("Average storage", _average(settings)),
         Explanation("Storage amount", _storage(prices)),
@@ -48,6 +50,21 @@ def method(settings: Settings, prices: PriceList) -> tuple[Explanation, ...]:
             "Stripe, that one holds.",
         ),
     )
+
+
+def _counted(settings: Settings) -> str:
+    versions = (
+        ", current versions only"
+        if settings.object_versions == "current"
+        else ", every version that S3 stores (SIFTBEAM_OBJECT_VERSIONS=all)"
+    )
+    uploads = (
+        ", incomplete multipart uploads left out."
+        if settings.incomplete_uploads == "ignored"
+        else ", with the parts of incomplete multipart uploads "
+        "(SIFTBEAM_INCOMPLETE_UPLOADS=counted)."
+    )
+    return versions + uploads
 
 
 def _average(settings: Settings) -> str:

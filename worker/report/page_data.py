@@ -124,8 +124,10 @@ def _marks(one: Statement) -> dict[str, Json]:
     marks: dict[str, Json] = {}
     for row in one.days:
         said = []
-        if row.measured_on is not None:
-            said.append(f"measured on {row.measured_on}")
+        if row.rebuilt:
+            said.append(f"rebuilt from object versions on {row.measured_on}")
+        elif row.measured_on is not None:
+            said.append(f"measured on {row.measured_on}, as things were then")
         if row.day.day not in counted:
             said.append("came after the month was billed; not in the average")
         if said:

@@ -15,7 +15,7 @@ from producers.instant import epoch_seconds, format_instant
 from worker import expressions
 from worker.tables.attributes import MalformedRow, RowReader, number, text
 from worker.tables.conditions import condition_failed
-from worker.usage import Usage
+from worker.usage import Source, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
     from worker.tables.attributes import ReadAttributes
-    from worker.usage import CustomerUsage
+    from worker.usage import Measure
 
 MONTH_INDEX = "billingMonth-index"
 STATUS_INDEX = "billingStatus-date-index"
@@ -53,6 +53,7 @@ class DailyRow:
         uploaded: what lay under the input prefix; None where the row does not say.
         produced: likewise, the output prefix.
         measured_on: the day it was measured, where that was another than its own.
+        measured_from: then, ``versions`` for what there was, ``objects`` for what there was left.
     """
 
     day: date
@@ -62,11 +63,17 @@ class DailyRow:
     uploaded: Usage | None = None
     produced: Usage | None = None
     measured_on: str | None = None
+    measured_from: str | None = None
 
     @property
     def measured_late(self) -> bool:
-        """Whether it was measured on another day than its own."""
-        return self.measured_on is not None
+        """Whether it says what was held on another day than its own."""
+        return self.measured_on is not None and self.measured_from != Source.VERSIONS
+
+    @property
+    def rebuilt(self) -> bool:
+        """Whether it was worked out later, of object versions."""
+        return self.measured_from == Source.VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +105,15 @@ class DailyTable:
         self._dynamodb = dynamodb
         self._table = table
 
-    def record(
-        self, customer_id: str, day: date, usage: CustomerUsage, measured_at: datetime
-    ) -> bool:
+    def record(self, customer_id: str, day: date, measure: Measure, measured_at: datetime) -> bool:
         """Write a day's measure; returns False where a row stands that it may not replace.
 
         That is a row that has left ``pending``, and, for a measure taken on another day than the
-        row's, one that was measured on its own day. Such a late measure is marked ``measuredOn``.
+        row's, one that was measured on its own day. Such a late measure is marked ``measuredOn``,
+        and ``measuredFrom`` says whether it is what there was (``versions``) or what there is
+        (``objects``); the first is never replaced by the second.
         """
+        usage = measure.usage
         row: dict[str, UniversalAttributeValueTypeDef] = {
             "customerId": text(customer_id),
             "date": text(day.isoformat()),
@@ -121,15 +129,20 @@ class DailyTable:
             "ttl": number(epoch_seconds(kept_until(day, _KEPT_YEARS))),
         }
         condition = expressions.DAILY_IS_OPEN
+        values = {":pending": text(BillingStatus.PENDING)}
         if measured_at.astimezone(UTC).date() != day:
             row["measuredOn"] = text(measured_at.astimezone(UTC).date().isoformat())
+            row["measuredFrom"] = text(measure.source)
             condition = expressions.DAILY_HAS_NO_OWN_MEASURE
+            if measure.source is Source.OBJECTS:
+                condition = expressions.DAILY_HAS_NO_BETTER_MEASURE
+                values[":objects"] = text(Source.OBJECTS)
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
                 Item=row,
                 ConditionExpression=condition,
-                ExpressionAttributeValues={":pending": text(BillingStatus.PENDING)},
+                ExpressionAttributeValues=values,
             )
         except ClientError as error:
             if condition_failed(error):
@@ -281,6 +294,7 @@ def _read(row: ReadAttributes, table: str) -> DailyRow:
         uploaded=_part(reader, "Input"),
         produced=_part(reader, "Output"),
         measured_on=reader.text_or_none("measuredOn"),
+        measured_from=reader.text_or_none("measuredFrom"),
     )
 
 

@@ -1,0 +1,1 @@
+"""Measuring what a customer holds: now, or as it was on a day that has passed."""
