@@ -30,6 +30,10 @@ _ACTIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "s3:ListObjectsV2": "s3:ListBucket",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "s3:ListParts": "s3:ListMultipartUploadParts",
+    "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
     "s3:HeadBucket": "s3:ListBucket",
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
 }
@@ -117,7 +121,8 @@ def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, .
                 index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
                 yield (f"dynamodb:table/{table}{index}",)
         case "s3":
-            yield (f"s3:{params['Bucket']}", str(params.get("Prefix", "")))
+            key = f"/{params['Key']}" if "Key" in params else ""
+            yield (f"s3:{params['Bucket']}{key}", str(params.get("Prefix", "")))
         case "secretsmanager":
             yield (f"secretsmanager:secret:{params['SecretId']}-AbCdEf",)
         case _:

@@ -14,11 +14,13 @@ from producers.queues import Queue
 from tests.integration.permissions import Need, Recorder, grants
 from tests.integration.scenario import bill_body, close_clients, file_body, size_body
 from worker.consumer.side_job import Vitals
+from worker.outcome import Done
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.integration.scenario import Scenario
+    from worker.aws import AwsClients
 
 # The ECS agent makes this call for the worker (worker/consumer/scale_in.py); no SDK sees it.
 ASKED_OF_THE_AGENT = {"ecs:UpdateTaskProtection"}
@@ -65,6 +67,7 @@ def worked(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     scenario.drain(worker=worker)
     # A late row, what resolve confirms, and what Stripe reports as refused afterwards.
     scenario.handle(size_body("cus_A", "2026-10-30"), worker=worker)
+    count_everything(scenario, clients)
     for identifier in ("storage-usage:cus_A:2026-10", "run-1"):
         scenario.simulator.refuse(identifier, code="archived_meter")
     scenario.wall.advance(timedelta(hours=5))
@@ -74,6 +77,20 @@ def worked(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         job.run(Vitals(poll_age=0, lease_age=0, in_hand=0, longest_in_hand=0))
     close_clients(clients)
     return set(recorder.calls)
+
+
+def count_everything(scenario: Scenario, clients: AwsClients) -> None:
+    """A past day of a bucket that keeps versions, by a biller who counts all that S3 stores."""
+    s3, bucket = scenario.stack.clients.s3, scenario.stack.bucket
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.create_multipart_upload(Bucket=bucket, Key="service/input/cus_A/run-1/half")
+    worker = scenario.installation(
+        clients=clients,
+        stripe_api_key=None,
+        object_versions="all",
+        incomplete_uploads="counted",
+    )
+    assert isinstance(scenario.handle(size_body("cus_A", "2026-10-29"), worker=worker), Done)
 
 
 def test_the_worker_may_do_what_it_does_and_nothing_else(
