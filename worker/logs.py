@@ -6,10 +6,11 @@ since they write requests at DEBUG; and every text passes :mod:`worker.redaction
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 from structlog.processors import ExceptionRenderer
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 # These write requests, and with them credentials and signed URLs, at DEBUG.
 _QUIET = ("boto3", "botocore", "s3transfer", "stripe", "urllib3", "requests")
+
+
+class _StandardError(io.TextIOBase):
+    """Standard error as it is when a line is written, whoever has replaced it since."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure_logs(settings: Settings) -> None:
@@ -54,7 +65,7 @@ def configure_logs(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _StandardError())),
         cache_logger_on_first_use=True,
     )
     _take_in_libraries(known, last)
@@ -63,7 +74,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def _take_in_libraries(known: list[Processor], last: list[Processor]) -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_StandardError())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*known, structlog.stdlib.add_logger_name],
