@@ -18,9 +18,13 @@ from worker.statement.reader import StatementReader
 from worker.status.observer import Observer
 from worker.status.row_counts import RowCounts
 from worker.stripe_api.customers import customer_problem
+from worker.stripe_api.own_prices import OwnPrices
+from worker.stripe_api.subscriptions import StripeSubscriptions
 
 if TYPE_CHECKING:
     from worker.price import PriceList
+    from worker.statement.statement import Statement
+    from worker.stripe_api.own_prices import OwnAmounts
 
 
 class OperatorInstallation(Installation):
@@ -67,6 +71,18 @@ class OperatorInstallation(Installation):
             prices=self.prices,
             average_over=self.settings.average_over,
             clock=self.clock,
+        )
+
+    def own_amounts(self, statement: Statement) -> OwnAmounts:
+        """What a statement comes to at the customer's own prices, by Stripe."""
+        subscriptions = StripeSubscriptions(self.stripe, self.metered_prices)
+        return OwnPrices(self.stripe, subscriptions).amounts(
+            statement.customer_id,
+            {
+                self.settings.storage_event_name: statement.storage_bytes,
+                self.settings.file_event_name: statement.runs.total_bytes,
+            },
+            min(statement.month.closing_stamp, self.clock.now()),
         )
 
     @cached_property

@@ -39,6 +39,7 @@ from worker.stripe_api.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from decimal import Decimal
 
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
@@ -65,6 +66,7 @@ class Changes(TypedDict, total=False):
     customer_source: str
     event_timestamp: str
     average_over: str
+    file_price: Decimal
     object_versions: str
     incomplete_uploads: str
     stripe_grace_hours: int

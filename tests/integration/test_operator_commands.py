@@ -825,6 +825,56 @@ def test_a_month_of_many_customers_is_told_in_their_order(
     assert answer.totals.amount == "12.00"
 
 
+def test_what_changed_since_the_month_before_stands_out(
+    operator: Operator, scenario: Scenario
+) -> None:
+    scenario.month("cus_A", "2026-09", [10 * GIB] * 30)
+    scenario.month("cus_A", "2026-10", [40 * GIB] * 31)
+    scenario.month("cus_B", "2026-09", [10 * GIB] * 30)
+    scenario.month("cus_B", "2026-10", [12 * GIB] * 31)
+    scenario.month("cus_C", "2026-10", [20 * GIB] * 31)
+
+    ran = operator.run("preview", "--json", "--month", "2026-10")
+    told = {one["customerId"]: one for one in json.loads(ran.output)["customers"]}
+
+    assert [one["change"] for one in told.values()] == ["3.00", "0.20", "2.00"]
+    assert told["cus_A"]["outlier"] == "$4.00 after $1.00 in 2026-09"
+    assert told["cus_B"]["outlier"] is None
+    assert told["cus_C"]["outlier"] == "$2.00 after nothing in 2026-09"
+    assert "cus_A: stands out" in operator.run("preview", "--month", "2026-10").errors
+
+
+def test_an_invoice_that_stripe_could_not_charge_needs_a_person(
+    operator: Operator, scenario: Scenario
+) -> None:
+    finish_run(scenario, "cus_A", "run-1", 1_000, datetime(2026, 10, 2, tzinfo=UTC))
+    operator.use(file_price=Decimal(1_001))
+
+    ran = operator.run("preview", "--json", "--month", "2026-10")
+
+    assert ran.code == 1
+    (one,) = json.loads(ran.output)["customers"]
+    assert "more than the $999,999.99 that Stripe charges" in one["beyondStripe"]
+
+
+def test_asked_stripe_tells_each_customers_own_price(
+    operator: Operator, scenario: Scenario
+) -> None:
+    scenario.wall.set(datetime(2026, 10, 31, 12, tzinfo=UTC))
+    introduce(scenario, "cus_A")
+    scenario.customers("cus_B")
+    for customer in ("cus_A", "cus_B"):
+        scenario.month(customer, "2026-10", [3 * GIB] * 31)
+    finish_run(scenario, "cus_A", "run-1", 98_765, datetime(2026, 10, 2, tzinfo=UTC))
+
+    ran = operator.run("preview", "--json", "--stripe")
+
+    first, second = json.loads(ran.output)["customers"]
+    assert first["own"] == {"currency": "usd", "amount": "1.29", "upcoming": "0.99"}
+    assert first["amount"] == "1.29"
+    assert second["own"] == {"currency": None, "amount": None, "upcoming": None}
+
+
 def test_an_empty_month(operator: Operator) -> None:
     assert "no customer has daily rows" in operator.run("preview").output
     assert operator.run("preview", "--month", "2026-13").code == 2

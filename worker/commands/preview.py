@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,7 @@ from worker.commands.opening import open_installation
 from worker.commands.options import read_customer, read_month
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
 from worker.report.wording import ranges
+from worker.statement.change import Change
 from worker.statement.totals import Totals
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from worker.commands.printing import Cell, JsonValue
     from worker.price import Currency
     from worker.statement.statement import Statement
+    from worker.stripe_api.own_prices import OwnAmounts
 
 _COLUMNS = (
     "customer",
@@ -33,15 +36,35 @@ _COLUMNS = (
     "run bytes",
     "files",
     "total",
+    "change",
     "billed already",
 )
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A customer's month, the one before, and what Stripe makes of it where it was asked."""
+
+    change: Change
+    own: OwnAmounts | None = None
+
+    @property
+    def one(self) -> Statement:
+        return self.change.statement
+
+
 def preview(
+    *,
     month: Annotated[
         str | None, typer.Option(help="The month, YYYY-MM. Default: the running one.")
     ] = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer.")] = None,
+    stripe: Annotated[
+        bool,
+        typer.Option(
+            "--stripe", help="Ask Stripe for each customer's own price and upcoming invoice."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a month comes to per customer, also of a running month. Nothing is sent."""
@@ -51,9 +74,14 @@ def preview(
     only = read_customer(customer)
     parts, currency = installation.statements, installation.prices.currency
     chosen = parts.customers(wanted) if only is None else [only]
-    totals, previews = Totals(), []
-    for one in track(
-        parts.of_month(wanted, chosen),
+    running = wanted.end > now
+    own = installation.own_amounts if stripe else None
+    totals, lines = Totals(), []
+    stream = zip(
+        parts.of_month(wanted, chosen), parts.of_month(wanted.previous, chosen), strict=True
+    )
+    for one, before in track(
+        stream,
         description=f"preview of {wanted}",
         total=len(chosen),
         console=errors,
@@ -61,37 +89,39 @@ def preview(
         disable=not errors.is_terminal,
     ):
         totals.add(one)
-        previews.append(one)
+        lines.append(_Line(Change(one, before, running), None if own is None else own(one)))
     if as_json:
         print_json(
             {
                 "month": str(wanted),
-                "ended": wanted.end <= now,
+                "ended": not running,
                 "currency": currency.code,
-                "customers": [_json(one) for one in previews],
+                "customers": [_json(line) for line in lines],
                 "totals": _json_totals(totals),
             }
         )
     else:
-        _print(wanted, previews, totals, currency, running=wanted.end > now)
-    if totals.problems:
+        _print(wanted, lines, totals, currency, running=running)
+    if totals.problems or any(line.change.beyond_stripe for line in lines):
         raise typer.Exit(1)
 
 
 def _print(
     month: BillingMonth,
-    previews: Sequence[Statement],
+    lines: Sequence[_Line],
     totals: Totals,
     currency: Currency,
     *,
     running: bool,
 ) -> None:
-    if not previews:
+    if not lines:
         console.print(f"{month}: no customer has daily rows or billing facts in it")
         return
     money = currency.format
     title = f"{month}{', still running' if running else ''}: what billing comes to, nothing sent"
-    print_table(title, _COLUMNS, [_row(one) for one in previews])
+    asked = any(line.own is not None for line in lines)
+    columns = (*_COLUMNS, "at own price", "Stripe's preview") if asked else _COLUMNS
+    print_table(title, columns, [_row(line, asked=asked) for line in lines])
     console.print(
         f"{totals.customers:,} customers: storage {money(totals.storage_amount)} for "
         f"averages of {totals.storage_bytes:,} bytes, {totals.runs:,} runs "
@@ -99,14 +129,17 @@ def _print(
         f"together {money(totals.amount)}",
         soft_wrap=True,
     )
-    for one in previews:
-        for remark in _remarks(one):
-            errors.print(f"{one.customer_id}: {remark}", soft_wrap=True)
+    for line in lines:
+        for remark in _remarks(line):
+            errors.print(f"{line.one.customer_id}: {remark}", soft_wrap=True)
 
 
-def _row(one: Statement) -> tuple[Cell, ...]:
+def _row(line: _Line, *, asked: bool) -> tuple[Cell, ...]:
+    one = line.one
     figures, money = one.figures, one.prices.currency.format
-    return (
+    change = line.change
+    sign = "+" if change.difference > 0 else ""
+    cells: tuple[Cell, ...] = (
         one.customer_id,
         0 if figures is None else figures.days,
         len(one.missing),
@@ -117,12 +150,27 @@ def _row(one: Statement) -> tuple[Cell, ...]:
         one.runs.total_bytes,
         money(one.file_amount),
         money(one.amount),
+        f"{sign}{money(change.difference)}{' !' if change.outlier else ''}",
         None if one.storage is None else f"{one.storage.state}, {one.storage.fact.value:,}",
+    )
+    return (*cells, *_own_cells(line.own)) if asked else cells
+
+
+def _own_cells(own: OwnAmounts | None) -> tuple[Cell, Cell]:
+    if own is None or own.currency is None:
+        return "no subscription", None
+    return (
+        "in tiers" if own.amount is None else f"{own.amount} {own.currency}",
+        None if own.upcoming is None else f"{own.upcoming} {own.currency}",
     )
 
 
-def _remarks(one: Statement) -> list[str]:
-    remarks = []
+def _remarks(line: _Line) -> list[str]:
+    one, remarks = line.one, []
+    if line.change.beyond_stripe is not None:
+        remarks.append(line.change.beyond_stripe)
+    if line.change.outlier is not None:
+        remarks.append(f"stands out: {line.change.outlier}")
     if one.problem is not None:
         remarks.append(one.problem)
     if one.skipped is not None:
@@ -136,7 +184,8 @@ def _remarks(one: Statement) -> list[str]:
     return remarks
 
 
-def _json(one: Statement) -> JsonValue:
+def _json(line: _Line) -> JsonValue:
+    one, own = line.one, line.own
     figures, item = one.figures, one.storage
     return {
         "customerId": one.customer_id,
@@ -151,6 +200,16 @@ def _json(one: Statement) -> JsonValue:
         "runBytes": one.runs.total_bytes,
         "runsLeftOut": one.runs.left_out,
         **_amounts(one.storage_amount, one.file_amount, one.amount),
+        "change": str(line.change.difference),
+        "outlier": line.change.outlier,
+        "beyondStripe": line.change.beyond_stripe,
+        "own": None
+        if own is None
+        else {
+            "currency": own.currency,
+            "amount": None if own.amount is None else str(own.amount),
+            "upcoming": None if own.upcoming is None else str(own.upcoming),
+        },
         "skipped": one.skipped,
         "problem": one.problem,
     }

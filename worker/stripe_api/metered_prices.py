@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,12 +27,16 @@ class MeteredPrice:
         event_name: the meter's.
         divide_by: how many bytes make a unit.
         rounds_up: whether a part of a unit counts as a whole one, or as none.
+        currency: what is paid in.
+        unit_amount: per unit, in the currency's minor unit; None where the price has tiers.
     """
 
     id: str
     event_name: str
     divide_by: int = 1
     rounds_up: bool = False
+    currency: str = "usd"
+    unit_amount: Decimal | None = None
 
     def quantity(self, used_bytes: int) -> int:
         """The units that so many bytes, zero or more, come to on an invoice line.
@@ -73,10 +78,15 @@ class MeteredPrices:
         if meter_id is None:
             return None
         event_name = self._event_name(meter_id, client)
-        transform = price.transform_quantity
-        if transform is None:
-            return MeteredPrice(price.id, event_name)
-        return MeteredPrice(price.id, event_name, transform.divide_by, transform.round == _UP)
+        transform, amount = price.transform_quantity, price.unit_amount_decimal
+        return MeteredPrice(
+            price.id,
+            event_name,
+            divide_by=1 if transform is None else transform.divide_by,
+            rounds_up=transform is not None and transform.round == _UP,
+            currency=price.currency,
+            unit_amount=None if amount is None else Decimal(amount),
+        )
 
     def _event_name(self, meter_id: str, client: stripe.StripeClient) -> str:
         with self._lock:
