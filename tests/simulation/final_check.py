@@ -56,7 +56,7 @@ class FinalCheck:
         self._check_expected()
         for key, item in self._facts.items():
             self._check_item(key, item)
-            if item["kind"]["S"] == "storage-usage":
+            if item["kind"]["S"] == "storage-usage" and "corrects" not in item:
                 self._check_daily_rows(item)
                 self._check_monthly_row(item)
         self._check_reports()

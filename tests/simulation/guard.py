@@ -18,6 +18,7 @@ _UNKNOWN = {"NULL": True}
 _FROZEN = (
     *("kind", "customerId", "customerEvent", "subject", "eventName", "value", "timestamp"),
     *("livemode", "account", "origin", "createdAt", "days", "totalBytes", "peakBytes"),
+    *("corrects", "correction", "correctedBy", "correctedWhy", "cancels"),
 )
 # The protocol's diagram. A state to itself is a note of when to look again.
 _MOVES = {

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tests.simulation import dynamodb_client, s3, sqs_client
     from tests.simulation.process import Process
     from tests.simulation.stripe_line import StripeSeen
+    from worker.adjusting import Adjusting
     from worker.ledger.answer import Answer
     from worker.ledger.item import LedgerItem
     from worker.reconciliation.comparison import Reconciliation
@@ -174,6 +175,13 @@ class SimulatedInstallation(OperatorInstallation):
         """The ledger against Stripe."""
         made = super().reconciliation
         made._subscriptions = self._seen  # noqa: SLF001
+        return made
+
+    @property
+    def adjusting(self) -> Adjusting:
+        """Corrects and cancels what was billed."""
+        made = super().adjusting
+        made._customer_problem = self._seen.customer_problem  # noqa: SLF001
         return made
 
     @property

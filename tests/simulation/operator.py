@@ -11,10 +11,11 @@ from producers.outbox import EnqueueFailed
 from producers.queues import Queue
 from tests.simulation.process import Crashed
 from tests.simulation.weather import MINUTE
+from worker.adjusting import Decision
 from worker.dead_letters.replay_order import ReplayOrder
 from worker.errors import BillingError
 from worker.ledger.codec import decode_item
-from worker.ledger.item import STUCK, LedgerItem
+from worker.ledger.item import COUNTED, STUCK, LedgerItem, State
 from worker.reconciliation.period import Period
 from worker.reconciliation.repair import repair
 from worker.reconciliation.report import Report
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from tests.simulation.tables import Table
 
 
+_DECISION = Decision("an operator", "a test")
+_ADJUSTED = 0.08
+
+
 class Operator:
     """A person at a command line, whose commands may break off at any call.
 
@@ -36,6 +41,7 @@ class Operator:
         ledger: what a person sees of the facts.
         at: when to act, epoch seconds.
         resends: whether facts are sent anew.
+        adjusts: whether they are corrected and cancelled.
     """
 
     def __init__(
@@ -46,12 +52,14 @@ class Operator:
         at: Sequence[float],
         *,
         resends: bool,
+        adjusts: bool,
     ) -> None:
         self._process = process
         self._install = install
         self._ledger = ledger
         self._at = at
         self._resends = resends
+        self._adjusts = adjusts
 
     def run(self) -> None:
         """Act at each of the times."""
@@ -59,7 +67,10 @@ class Operator:
             now = self._process.scheduler.now
             if when > now:
                 self._process.scheduler.sleep(when - now)
-            for command in (self._resend, self._replay, self._resolve, self._reconcile):
+            for command in (
+                *(self._resend, self._adjust),
+                *(self._replay, self._resolve, self._reconcile),
+            ):
                 try:
                     command(self._install())
                 except (BotoCoreError, ClientError, BillingError, EnqueueFailed):
@@ -88,7 +99,7 @@ class Operator:
         process = self._process
         if not self._resends:
             return
-        seen = [item for item in self._stuck() if process.rng.random() < 0.7]
+        seen = [item for item in self._items(STUCK) if process.rng.random() < 0.7]
         process.sleep(process.rng.random() * 20 * MINUTE)
         for item in seen:
             try:
@@ -99,11 +110,36 @@ class Operator:
                 continue
             process.faults.reached["resend"] += 1
 
-    def _stuck(self) -> list[LedgerItem]:
+    def _adjust(self, installation: SimulatedInstallation) -> None:
+        """`adjust`: more bytes, fewer, all of them back, or the event cancelled."""
+        rng = self._process.rng
+        if not self._adjusts:
+            return
+        for item in self._items(COUNTED):
+            draw, value = rng.random(), item.fact.value
+            if draw > _ADJUSTED or value == 0:
+                continue
+            adjusting = installation.adjusting
+            try:
+                adjustment = (
+                    adjusting.cancellation(item.fact.key, _DECISION)
+                    if draw < _ADJUSTED / 2
+                    else adjusting.correction(
+                        item.fact.key, rng.choice((-value, -1, 1000)), _DECISION
+                    )
+                )
+                self._process.sleep(rng.random() ** 3 * 10 * MINUTE)
+                adjusting.begin(adjustment)
+            except BillingError:
+                continue
+            cancels = adjustment.fact.correction is not None and adjustment.fact.value == -value
+            self._process.faults.reached["taken back" if cancels else "corrected"] += 1
+
+    def _items(self, states: frozenset[State]) -> list[LedgerItem]:
         return [
             decode_item(item)  # type: ignore[arg-type]  # the same shape
             for item in self._ledger.items.values()
-            if "state" in item and item["state"]["S"] in STUCK
+            if "state" in item and item["state"]["S"] in states
         ]
 
 

@@ -208,6 +208,7 @@ class Run:
             self.database[LEDGER],
             self.scenario.acts,
             resends=self.schedule.takes("resends"),
+            adjusts=self.schedule.takes("adjustments"),
         )
         self.scheduler.spawn(operator.run, self.scheduler.now)
 

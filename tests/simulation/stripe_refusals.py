@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import requests
 import stripe
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import NewConnectionError
@@ -48,9 +47,8 @@ def error_of(  # noqa: PLR0911 - a row of the table each
 def not_connected() -> stripe.StripeError:
     """No connection came about, so nothing was sent."""
     refused = NewConnectionError(HTTPConnection("stripe.invalid"), "refused")
-    cause = requests.exceptions.ConnectionError(_MaxRetries(refused))
     error = _made(stripe.APIConnectionError, "No connection came about")
-    error.__cause__ = cause
+    error.__cause__ = refused
     return error
 
 
@@ -67,9 +65,3 @@ def _refusal(
     """A refusal in Stripe's own words: with its error object, as a proxy's page has none."""
     body = {"error": {"type": "invalid_request_error", "message": message}}
     return _made(kind, message, *arguments, http_status=http_status, json_body=body)
-
-
-class _MaxRetries(Exception):  # noqa: N818 - urllib3's shape: it carries its reason
-    def __init__(self, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.reason = reason

@@ -41,6 +41,7 @@ class CountedEvent:
     received_at: float
     shows_at: float
     refused_at: float | None = None
+    cancelled: bool = False
     reported: bool = False
 
 
@@ -86,6 +87,8 @@ class StripeWorld:
     def take(self, item: LedgerItem) -> stripe.StripeError | None:
         """An event arrives; returns what Stripe would answer instead of 200."""
         fact, now = item.fact, self.scheduler.now
+        if fact.correction is not None and fact.correction.cancels is not None:
+            return self._cancel(item, fact.correction.cancels)
         timestamp = epoch_seconds(fact.stamped_at)
         if timestamp < now - OLDEST:
             return invalid("The event timestamp cannot be more than 35 days in past.")
@@ -96,6 +99,30 @@ class StripeWorld:
         earlier = self._newest.get(item.identifier)
         if earlier is not None and now - earlier.received_at < DAY:
             return invalid(f"An event already exists with identifier {item.identifier}.")
+        event = self._count(item)
+        faults = self._faults
+        if faults.strike("refusal", self._weather.refusals):
+            delay = HOUR * faults.random() ** 3
+            self.scheduler.at(now + delay, lambda: self.refuse(event))
+        return None
+
+    def _cancel(self, item: LedgerItem, identifier: str) -> stripe.StripeError | None:
+        """https://docs.stripe.com/api/billing/meter-event-adjustment/create."""
+        event = self._newest.get(identifier)
+        if event is None:
+            return invalid(f"No meter event found with identifier {identifier}.")
+        if self.scheduler.now - event.received_at > DAY:
+            return invalid("Meter events can only be cancelled within 24 hours.")
+        if event.cancelled:
+            return invalid(f"The meter event {identifier} has already been cancelled.")
+        event.cancelled = True
+        # It takes away what the event added: as if it were an event of its own.
+        self._count(item).refused_at = event.refused_at
+        return None
+
+    def _count(self, item: LedgerItem) -> CountedEvent:
+        fact, now = item.fact, self.scheduler.now
+        timestamp = epoch_seconds(fact.stamped_at)
         faults, weather = self._faults, self._weather
         late = 0.0
         if faults.strike("late_summary", weather.late_summary):
@@ -114,13 +141,12 @@ class StripeWorld:
         self._of[event.customer, event.event_name].append(event)
         if self.on_accept is not None:
             self.on_accept(event)
-        if faults.strike("refusal", weather.refusals):
-            delay = HOUR * faults.random() ** 3
-            self.scheduler.at(now + delay, lambda: self.refuse(event))
-        return None
+        return event
 
     def refuse(self, event: CountedEvent) -> None:
         """Stop counting an event that was taken, and report it some time later."""
+        if event.cancelled:
+            return
         now = self.scheduler.now
         event.refused_at = now
         refusal = NamedRefusal(event.identifier, "meter_event_customer_not_found: unknown customer")
