@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 
-from tests.simulation.installation import silenced
+from tests.simulation.quiet import silenced
 from tests.simulation.run import Result, Run
 from tests.simulation.shrinking import Shrinking
 

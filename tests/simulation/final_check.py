@@ -90,6 +90,9 @@ class FinalCheck:
         live = len(guard.live(key))
         if state not in _ENDED:
             guard.report("nothing waits for ever", key, f"{state}, {item}")
+        if self._is_cancelled(item):
+            # With its cancellation it is nothing, whichever of the two Stripe refused.
+            return
         if state in COUNTED and live != (1 if value else 0):
             guard.report("counted means counted", key, f"{state}, Stripe counts {live}")
         if state in {"rejected", "skipped", "planned", "refused"} and live:
@@ -97,11 +100,25 @@ class FinalCheck:
         if state in {"rejected", "manual", "skipped", "refused"} and "lastError" not in item:
             guard.report("a reason", key, f"{state} without one")
 
+    def _is_cancelled(self, item: Item) -> bool:
+        """Whether a fact and the cancellation of its event both count, and come to nothing."""
+        for other in self._facts.values():
+            for event, cancellation in ((item, other), (other, item)):
+                if cancellation.get("cancels") == event["identifier"]:
+                    pair = (event, cancellation)
+                    shown = sum(
+                        counted.value
+                        for each in pair
+                        for counted in self._guard.live(str(each["fact"]["S"]))
+                    )
+                    return shown == 0 and all(each["state"]["S"] in COUNTED for each in pair)
+        return False
+
     def _check_reports(self) -> None:
         """A refusal that Stripe reported sticks to the generation that it names."""
         for key, events in self._guard.counted.items():
             item = self._facts.get(key)
-            if item is None:
+            if item is None or self._is_cancelled(item):
                 continue
             for event in events:
                 current = event.identifier == item["identifier"]["S"]

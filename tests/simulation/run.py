@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from producers.billing_month import BillingMonth
-from tests.simulation import installation as installed
+from tests.simulation import quiet
 from tests.simulation.dynamodb_client import DynamoDBClient
 from tests.simulation.faults import Faults, Schedule
 from tests.simulation.final_check import FinalCheck
@@ -24,7 +24,9 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.schema import billing_tables
 from tests.simulation.sqs import SQS
 from tests.simulation.sqs_client import SQSClient
+from tests.simulation.stripe_installations import LibraryInstallation, SeenInstallation
 from tests.simulation.stripe_line import StripeLine, StripeSeen
+from tests.simulation.stripe_transport import LibraryWorld, SimulatedTransport
 from tests.simulation.stripe_world import StripeWorld
 from tests.simulation.tables import LEDGER
 from tests.simulation.weather import ASSUMED, HOUR, MINUTE, Bounds, Weather
@@ -66,6 +68,8 @@ class Run:
         without: parts of the run to leave out, by the names that :attr:`Result.parts` gives them.
         bounds: what is assumed of the world.
         tolerated: rules whose violation does not end the run.
+        library: go through the product's Stripe code, the official library and the simulator of
+            Stripe's API.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Run:
         without: frozenset[str] = frozenset(),
         bounds: Bounds = ASSUMED,
         tolerated: frozenset[str] = frozenset(),
+        library: bool = False,
     ) -> None:
         self.seed = seed
         self.rng = random.Random(seed)  # noqa: S311 - a simulation has to repeat itself
@@ -93,6 +98,7 @@ class Run:
         )
         self.guard = Guard(self.scheduler, self.database, self.stripe, tolerated)
         self.stripe.on_accept = self.guard.event_taken
+        self.library = LibraryWorld(self.scheduler, self.guard.event_taken) if library else None
         self.deliveries = 0
         self._page = self.rng.randint(1, 8)
         self._hands = self.rng.randint(1, 10)
@@ -111,7 +117,7 @@ class Run:
 
     def execute(self) -> Result:
         """Run to the end, or to the first violation."""
-        installed.DEFECTS.clear()
+        quiet.DEFECTS.clear()
         scheduler, scenario = self.scheduler, self.scenario
         self.workload.plan()
         for number in range(1, scenario.workers + 1):
@@ -130,7 +136,7 @@ class Run:
         self.schedule.now = lambda: scheduler.now
         scheduler.run(scenario.until)
         # A queue that refuses a batch again and again is no defect: the message comes again.
-        defects = [text for text in installed.DEFECTS if "EnqueueFailed" not in text]
+        defects = [text for text in quiet.DEFECTS if "EnqueueFailed" not in text]
         if defects:
             self.guard.report("handlers do not fail", "a handler", defects[0])
         if not scheduler.stopped:
@@ -159,6 +165,7 @@ class Run:
 
     def _installation(self, process: Process) -> SimulatedInstallation:
         line = StripeLine(process, self.scenario.spells, self.bounds.longest_way)
+        pages = BucketPages(self.bucket, process, self._page)
         clients = aws_clients(
             DynamoDBClient(self.database, process, self._page),
             SQSClient(self.sqs, process),
@@ -170,10 +177,10 @@ class Run:
                 "bill_from": _instant(self.scenario.bill_from),
             }
         )
-        pages = BucketPages(self.bucket, process, self._page)
-        return SimulatedInstallation(
-            settings, clients, process, StripeSeen(line, self.stripe), pages
-        )
+        if self.library is not None:
+            transport = SimulatedTransport(line, self.library)
+            return LibraryInstallation(settings, clients, process, pages, transport)
+        return SeenInstallation(settings, clients, process, pages, StripeSeen(line, self.stripe))
 
     def _process(self, name: str) -> Process:
         return Process(

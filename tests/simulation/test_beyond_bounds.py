@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulation.installation import silenced
+from tests.simulation.quiet import silenced
 from tests.simulation.run import Result, Run
 from tests.simulation.weather import HOUR, MINUTE, Bounds
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulation.installation import silenced
 from tests.simulation.mutations import MUTATIONS
+from tests.simulation.quiet import silenced
 from tests.simulation.run import Result, Run
 from tests.simulation.shrinking import Shrinking
 

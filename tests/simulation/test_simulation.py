@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulation.installation import silenced
+from tests.simulation.quiet import silenced
 from tests.simulation.run import Run
 
 if TYPE_CHECKING:
