@@ -62,7 +62,7 @@ audit: $(AUDIT)/.done ## checkov, hadolint, zizmor, pip-audit and an SBOM (the l
 	$(AUDIT)/hadolint Dockerfile
 	$(AUDIT)/zizmor --offline --quiet .github/workflows
 	$(AUDIT)/pip-audit --disable-pip --require-hashes -r requirements/runtime.txt
-	$(AUDIT)/cyclonedx-py requirements requirements/runtime.txt --pyproject pyproject.toml -o sbom.json
+	$(AUDIT)/cyclonedx-py requirements requirements/runtime.txt -o sbom.json
 
 deploy: ## image and stacks to AWS; shows every change set first (docs/deploying.md)
 	@infra/deploy.sh

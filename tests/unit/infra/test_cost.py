@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.image_steps import REPOSITORY
 from tests.unit.infra.templates import read_template
+from worker.cli import app
 from worker.cost import awake, prices
 from worker.cost.bill import ALARM_METRICS, CUSTOM_METRICS, MEMORY_GB, VCPU, Bill, bill
 from worker.cost.sketch import QUOTED_CUSTOMERS, QUOTED_DOLLARS, sketch
@@ -115,6 +118,31 @@ class TestTheTemplatesAreWhatIsReckoned:
         ]
         assert len(alarms) == ALARM_METRICS
         assert len(Metric) == CUSTOM_METRICS
+
+
+class TestCommand:
+    def test_json_has_every_item_its_page_and_no_float(self) -> None:
+        said = CliRunner().invoke(app, ["cost", "--customers", "100", "--json"])
+
+        assert said.exit_code == 0
+        document = json.loads(said.stdout, parse_float=pytest.fail)
+        assert len(document["items"]) == len(bill(MISSION).lines)
+        assert all(item["priceFrom"].startswith("https://") for item in document["items"])
+        assert sum(D(item["dollars"]) for item in document["items"]) == pytest.approx(
+            D(document["total"]), abs=D("0.0001")
+        )
+        assert document["pricesOf"] == prices.AS_OF.isoformat()
+
+    def test_people_get_a_table_with_both_totals(self) -> None:
+        said = CliRunner().invoke(app, ["cost", "--customers", "1000", "--files", "100"])
+
+        assert said.exit_code == 0
+        assert "1,000 customers" in said.stdout
+        for total in ("$2.36", "$9.80"):
+            assert total in said.stdout
+
+    def test_less_than_nothing_is_wrong_usage(self) -> None:
+        assert CliRunner().invoke(app, ["cost", "--files", "-1"]).exit_code == 2
 
 
 class TestDocument:
