@@ -37,6 +37,8 @@ _ACTIONS = {
     "s3:HeadBucket": "s3:ListBucket",
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
 }
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+_KNOWS_PREFIX = {"s3:ListBucket", "s3:ListBucketVersions"}
 # Where the SDK names a service otherwise than IAM does.
 _SERVICES = {"secrets-manager": "secretsmanager", "eventbridge": "events"}
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "region", "AWS::AccountId": "account"}
@@ -173,6 +175,8 @@ def grants(logical: str, parameters: Mapping[str, str]) -> list[Grant]:
         prefixes = condition.get("StringLike", {}).get("s3:prefix", [])
         for action in _several(statement["Action"]):
             assert "*" not in action, f"{statement['Sid']} grants {action}"
+            # On an action that knows no such key the condition is never met: it denies.
+            assert not prefixes or action in _KNOWS_PREFIX, f"{action} has no s3:prefix"
             found.append(
                 Grant(
                     statement["Sid"],
