@@ -92,6 +92,7 @@ class OperatorInstallation(Installation):
             backlog=self.backlog,
             queues=self.queues,
             counts=RowCounts(self.clients.dynamodb, self.tables),
+            listings=self.checkpoints.under_way,
             ledger=self.ledger,
             stripe_problem=self.stripe.problem,
             controls=self.controls.read,

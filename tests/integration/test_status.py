@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ from tests.integration.scenario import bill_body
 from worker.cli import app
 from worker.commands import status as status_command
 from worker.controls import Control, Kind
+from worker.listing.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from tests.integration.scenario import Scenario
@@ -61,6 +62,33 @@ def test_the_day_the_month_and_what_is_open(running: Scenario) -> None:
     held = {queue["name"].split("-", 1)[1]: queue for queue in told["queues"]}
     assert held["daily-sizing"]["visible"] == 1
     assert told["stripeProblem"] is None
+
+
+def test_a_long_listing_tells_how_far_it_is(running: Scenario) -> None:
+    now = running.wall()
+    checkpoints = running.worker.checkpoints
+    checkpoints.take_over("service/input/cus_A/", "a holder")
+    checkpoints.save(
+        Checkpoint(
+            prefix="service/input/cus_A/",
+            day=now.date(),
+            began_at=now - timedelta(minutes=12),
+            saved_at=now,
+            objects=43_000_000,
+            total_bytes=10**14,
+            pages=43_000,
+            percent=43,
+            left=((None, None),),
+        ),
+        "a holder",
+    )
+    checkpoints.announce("service/input/cus_A/")
+
+    (listing,) = seen()["listings"]
+    ran = CliRunner().invoke(app, ["status"])
+
+    assert (listing["objects"], listing["percent"]) == (43_000_000, 43)
+    assert "service/input/cus_A/: 43,000,000 objects, about 43 %, since 12 min" in ran.stdout
 
 
 def test_a_dead_letter_needs_a_person(running: Scenario) -> None:

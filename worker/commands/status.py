@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from worker.commands.printing import JsonValue
+    from worker.listing.checkpoint import Checkpoint
     from worker.status.snapshot import Snapshot
 
 _GOOD, _WAITS, _BAD = "green", "yellow", "bold red"
@@ -94,6 +95,8 @@ def _lines(seen: Snapshot) -> Iterator[Text]:
     of_all = "" if day.customers is None else f" of {day.customers:,}"
     whole = day.customers is not None and day.measured >= day.customers
     yield _line("today", f"{day.day}: {day.measured:,}{of_all} customers sized", whole)
+    for listing in seen.listings:
+        yield _line("listing", _listing(listing, seen.at), well=False)
     parts = [f"{month.billed:,} of {month.expected:,} customers billed"]
     parts += [f"{month.pending:,} under way"] if month.pending else []
     parts += [f"{month.to_come:,} to come"] if month.to_come else []
@@ -110,6 +113,13 @@ def _lines(seen: Snapshot) -> Iterator[Text]:
         yield _line("paused", f"{len(controls.paused):,} customers", well=False)
     if seen.dead_letters:
         yield _line("to do", "siftbeam-billing dlq list says what failed and why", False, bad=True)
+
+
+def _listing(listing: Checkpoint, now: datetime) -> str:
+    share = "" if listing.percent is None else f", about {listing.percent} %"
+    return (
+        f"{listing.prefix}: {listing.objects:,} objects{share}, since {_age(listing.began_at, now)}"
+    )
 
 
 def _open(seen: Snapshot) -> str:
@@ -148,6 +158,17 @@ def _json(seen: Snapshot) -> dict[str, JsonValue]:
                 "deadLetters": queue.dead,
             }
             for queue in seen.queues
+        ],
+        "listings": [
+            {
+                "prefix": listing.prefix,
+                "objects": listing.objects,
+                "bytes": listing.total_bytes,
+                "percent": listing.percent,
+                "beganAt": format_instant(listing.began_at),
+                "savedAt": format_instant(listing.saved_at),
+            }
+            for listing in seen.listings
         ],
         "day": {
             "date": day.day.isoformat(),

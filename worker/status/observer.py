@@ -19,13 +19,14 @@ from worker.status.snapshot import (
 from worker.tables.daily import BillingStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from producers.queues import QueueDirectory
     from worker.clock import Clock
     from worker.consumer.backlog import Backlog
     from worker.controls import Controls
     from worker.ledger.store import Ledger
+    from worker.listing.checkpoint import Checkpoint
     from worker.status.row_counts import RowCounts
 
 # The works cost a few reads per ten thousand customers: they are looked at less often.
@@ -41,6 +42,7 @@ class Observer:
         backlog: counts messages.
         queues: names the queues.
         counts: counts rows.
+        listings: the long listings that are under way.
         ledger: knows what is open.
         stripe_problem: why Stripe cannot be used; None where it can.
         controls: what is paused.
@@ -54,6 +56,7 @@ class Observer:
         backlog: Backlog,
         queues: QueueDirectory,
         counts: RowCounts,
+        listings: Callable[[], Sequence[Checkpoint]],
         ledger: Ledger,
         stripe_problem: Callable[[], str | None],
         controls: Callable[[], Controls],
@@ -63,6 +66,7 @@ class Observer:
         self._backlog = backlog
         self._queues = queues
         self._counts = counts
+        self._listings = listings
         self._ledger = ledger
         self._stripe_problem = stripe_problem
         self._controls = controls
@@ -78,7 +82,7 @@ class Observer:
         at = self._clock.now()
         with ThreadPoolExecutor(_THREADS) as crew:
             queues = tuple(crew.map(self._look_at, Queue))
-        return Snapshot(at, queues, last[1])
+        return Snapshot(at, queues, tuple(self._listings()), last[1])
 
     def _look_at(self, queue: Queue) -> QueueStanding:
         return QueueStanding(

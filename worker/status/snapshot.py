@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from worker.consumer.backlog import Count
     from worker.controls import Controls
     from worker.ledger.item import State
+    from worker.listing.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +92,13 @@ class Snapshot:
     Args:
         at: when the queues were counted, UTC.
         queues: in the order of the work.
+        listings: the long ones that are under way.
         works: the rest, which may be half a minute old.
     """
 
     at: datetime
     queues: tuple[QueueStanding, ...]
+    listings: tuple[Checkpoint, ...]
     works: Works
 
     @property
