@@ -1,0 +1,1 @@
+"""What the bench of listings needs: a fast server, the limit, and each contender's program."""
