@@ -60,6 +60,13 @@ class Operator:
         self._at = at
         self._resends = resends
         self._adjusts = adjusts
+        self._commands = (
+            self._resend,
+            self._adjust,
+            self._replay,
+            self._resolve,
+            self._reconcile,
+        )
 
     def run(self) -> None:
         """Act at each of the times."""
@@ -67,10 +74,7 @@ class Operator:
             now = self._process.scheduler.now
             if when > now:
                 self._process.scheduler.sleep(when - now)
-            for command in (
-                *(self._resend, self._adjust),
-                *(self._replay, self._resolve, self._reconcile),
-            ):
+            for command in self._commands:
                 try:
                     command(self._install())
                 except (BotoCoreError, ClientError, BillingError, EnqueueFailed):
