@@ -206,6 +206,12 @@ class Workload:
             again = rng.random() < 0.3, monthly_at + rng.random() * 2 * DAY
             if again[0]:
                 self._tick(rng, Job.MONTHLY, again[1])
+        if len(self.scenario.months) > 1:
+            # In the weeks between, only the sweep tells of runs whose events were missed.
+            between = self._chance("sweeps")
+            first = self.scenario.months[0].end.timestamp()
+            for days in range(5, 28):
+                self._tick(between, Job.SWEEP, first + days * DAY + 3 * HOUR)
         self.scheduler.at(start + HOUR, self._resolve)
 
     def _resolve(self) -> None:
