@@ -36,6 +36,8 @@ confirm() {
 # Waits for the end of what CloudFormation does, and says what failed.
 settled() {
   local status
+  # What is carried out begins a moment after it was asked for; until then the old end still stands.
+  sleep "${POLL_SECONDS:-5}"
   while status=$(aws_cloudformation describe-stacks --stack-name "$1" --query 'Stacks[0].StackStatus'); do
     case $status in
       CREATE_COMPLETE | UPDATE_COMPLETE) return ;;
@@ -86,7 +88,11 @@ image() {
     fail "uncommitted changes: an image is tagged with the commit it was built from"
   tag=$(git rev-parse --short=12 HEAD)-$architecture
   if ! digest "$repository" "$tag" >/dev/null 2>&1; then
-    [ "${PLAN:-no}" = yes ] && { echo "would build and push $repository:$tag"; return; }
+    if [ "${PLAN:-no}" = yes ]; then
+      IMAGE_URI=$repository:$tag
+      echo "would build and push $IMAGE_URI"
+      return
+    fi
     aws ecr get-login-password | docker login --username AWS --password-stdin "${repository%%/*}"
     docker buildx build --platform "linux/$architecture" --push --tag "$repository:$tag" \
       --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" \
@@ -131,6 +137,10 @@ say "account $(aws sts get-caller-identity --query Account --output text), regio
 if wanted data; then
   # shellcheck disable=SC2086
   stack "$name-data" infra/data.yaml ${DATA_PARAMETERS:-}
+fi
+if [ "${PLAN:-no}" = yes ] && ! aws_cloudformation describe-stacks --stack-name "$name-data" >/dev/null 2>&1; then
+  say "the other stacks can be shown once $name-data stands"
+  exit
 fi
 if wanted image && [ -z "${IMAGE_URI:-}" ]; then image; fi
 if wanted compute; then compute; fi

@@ -88,7 +88,7 @@ def test_the_page_leads_from_a_clone_to_a_worker(
     (binaries / "siftbeam-billing").chmod(0o755)
     first, *rest = documented()
     assert first.startswith("make install\n")
-    script = "\n".join(["set -euo pipefail", *rest])
+    script = "\n".join(["set -euo pipefail", "PLAN=yes make deploy", *rest])
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SIFTBEAM_")},
         **aws.environment(),
@@ -114,6 +114,7 @@ def test_the_page_leads_from_a_clone_to_a_worker(
     )
 
     assert walked.returncode == 0, walked.stdout + walked.stderr
+    assert "the other stacks can be shown once siftbeam-data stands" in walked.stdout
     session = session_of(aws)
     stacks = client(session, aws, "cloudformation").describe_stacks()["Stacks"]
     assert {stack["StackName"]: stack["StackStatus"] for stack in stacks} == {
