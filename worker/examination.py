@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from producers.billing_month import BillingMonth
+from worker.ledger.fact import FactKind
 from worker.ledger.item import LedgerItem, State
 from worker.ledger.presence import Presence, all_counted, presence_of
-from worker.ledger.rules import examined, found_by_summaries, left_to_a_person
+from worker.ledger.rules import examined, found_by_summaries, left_to_a_person, postponed
 from worker.ledger.store import LostRace
 
 if TYPE_CHECKING:
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
     from datetime import date
 
     from worker.clock import Clock
-    from worker.ledger.fact import FactKind, StripeAccount
+    from worker.ledger.fact import Fact, StripeAccount
     from worker.ledger.store import Ledger
     from worker.stripe_api.summaries import Summaries
 
 _log = structlog.get_logger()
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
+# By then the nightly sweep has frozen anew whatever a restored ledger had forgotten.
+VERIFIED_WITHIN = timedelta(hours=30)
 
 
 @dataclass(slots=True)
@@ -120,37 +124,55 @@ class Examination:
     def verify(self, item: LedgerItem) -> LedgerItem | None:
         """Ask about a fact that was never sent, before its first call; None where it may be sent.
 
+        A restored ledger freezes a fact anew that it had sent, perhaps with another timestamp: so
+        every minute is asked about in which the fact may have stood. What cannot be told yet, for
+        other facts that the ledger forgot, is asked again for a day and is then a person's.
+
         Raises:
             StripeUnavailable: the summaries cannot be had now; nothing may be sent.
             NoMeter: Stripe has no such meter.
             LostRace: another worker moved the item meanwhile.
         """
-        presence = self.presence(item, planned_too=True)
+        now = self._clock.now()
+        presence = self._presence(item, *_minute_of(item.fact), restored=True)
+        if presence is Presence.PRESENT:
+            return self._ledger.decide(item, found_by_summaries(item, now))
+        window = _where_it_may_stand(item.fact, now)
+        if presence is Presence.ABSENT and window is not None:
+            presence = self._presence(item, *window, restored=True)
         if presence is Presence.ABSENT:
             return None
         if presence is Presence.PRESENT:
-            return self._ledger.decide(item, found_by_summaries(item, self._clock.now()))
+            # Its own minute will never show it.
+            found = self._ledger.decide(item, found_by_summaries(item, now))
+            return self._ledger.decide(found, examined(found, presence, now))
+        if now < item.created_at + VERIFIED_WITHIN:
+            return self._ledger.decide(item, postponed(item, now))
         return self._ledger.decide(
             item,
             left_to_a_person(
-                item, "Stripe counted something in its minute that the ledger cannot explain"
+                item, "Stripe counted something about its time that the ledger cannot explain"
             ),
         )
 
-    def presence(self, item: LedgerItem, *, planned_too: bool = False) -> Presence:
+    def presence(self, item: LedgerItem) -> Presence:
         """Whether the minute that a fact is stamped in shows it.
 
         Raises:
             StripeUnavailable: the summaries cannot be had now.
             NoMeter: Stripe has no such meter.
         """
-        minute = item.fact.stamped_at.replace(second=0, microsecond=0)
+        return self._presence(item, *_minute_of(item.fact))
+
+    def _presence(
+        self, item: LedgerItem, start: datetime, end: datetime, *, restored: bool = False
+    ) -> Presence:
         # The sum first, the facts after it: a fact that is sent in between is then only one more
         # that may be in the sum, never one that explains too much.
         day = _day_of(item)
-        shown = self._counted(day, minute, minute + MINUTE)
-        neighbours = self._facts(day, minute, minute + MINUTE)
-        return presence_of(item, neighbours, shown, now=self._clock.now(), planned_too=planned_too)
+        shown = self._counted(day, start, end)
+        neighbours = self._facts(day, start, end)
+        return presence_of(item, neighbours, shown, now=self._clock.now(), restored=restored)
 
     def _judge_day(
         self, day: _Day, sent: Sequence[LedgerItem]
@@ -183,6 +205,26 @@ class Examination:
                 reason=moved.last_error,
             )
         return moved
+
+
+def _minute_of(fact: Fact) -> tuple[datetime, datetime]:
+    minute = fact.stamped_at.replace(second=0, microsecond=0)
+    return minute, minute + MINUTE
+
+
+def _where_it_may_stand(fact: Fact, now: datetime) -> tuple[datetime, datetime] | None:
+    """The minutes in which an earlier freezing may have stamped a fact; None for its own alone."""
+    minute, after = _minute_of(fact)
+    if fact.correction is not None:
+        return None
+    if fact.kind is FactKind.FILE:
+        # Any of the run's outputs may have been the first, or the sweep.
+        return minute - DAY, after + DAY
+    month = BillingMonth.parse(fact.subject)
+    if fact.stamped_at < month.end:
+        return None
+    # Stamped with the time of its freezing.
+    return month.end, max(now.replace(second=0, microsecond=0), minute) + MINUTE
 
 
 def _day_of(item: LedgerItem) -> _Day:

@@ -450,10 +450,39 @@ def test_verify_leaves_what_it_cannot_explain_to_a_person(scenario: Scenario) ->
         }
     )
 
-    outcome = scenario.handle(body, worker=scenario.installation(send="verify"))
+    verifying = scenario.installation(send="verify")
+    assert is_done(scenario.handle(body, worker=verifying))
+    assert state_of(scenario, OCTOBER) is State.PLANNED
+    scenario.wall.advance(timedelta(hours=30))
+    outcome = scenario.handle(body, worker=verifying)
 
     assert isinstance(outcome, DeadLetter)
     assert state_of(scenario, OCTOBER) is State.MANUAL
+
+
+def test_verify_finds_a_run_that_is_frozen_anew_in_another_minute(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    first = datetime(2026, 11, 1, 1, 0, tzinfo=UTC)
+    assert is_done(scenario.handle(a_run(scenario, "run-1", 10, first)))
+    scenario.wall.advance(timedelta(days=3))
+    scenario.stack.clients.dynamodb.delete_item(
+        TableName=scenario.stack.table("billing-ledger"),
+        Key={"fact": {"S": "file_processed#run-1"}},
+    )
+    verifying = scenario.installation(send="verify")
+
+    # Another output of the run asks for it, and a run that was never sent stands beside it
+    again = a_run(scenario, "run-1", 10, first + 5 * HOUR)
+    fresh = a_run(scenario, "run-2", 25, first + 6 * HOUR)
+    assert is_done(scenario.handle(fresh, worker=verifying))
+    assert is_done(scenario.handle(again, worker=verifying))
+    scenario.wall.advance(HOUR)
+    resolve(scenario, worker=verifying)
+
+    assert state_of(scenario, "file_processed#run-1") is State.CONFIRMED
+    assert state_of(scenario, "file_processed#run-2").name in {"SENT", "CONFIRMED"}
+    assert sorted(event.identifier for event in scenario.counted()) == ["run-1", "run-2"]
+    assert all(event.offers == 1 for event in scenario.counted())
 
 
 def test_facts_before_bill_from_are_skipped_with_the_reason(scenario: Scenario) -> None:

@@ -41,7 +41,7 @@ def presence_of(
     observed: int,
     *,
     now: datetime,
-    planned_too: bool = False,
+    restored: bool = False,
 ) -> Presence:
     """Judge one fact by the sum of its minute.
 
@@ -50,10 +50,11 @@ def presence_of(
         minute: every ledger item of the same meter, customer and minute, read after the sum.
         observed: the sum that Stripe's summaries show, in bytes.
         now: when the sum was asked for.
-        planned_too: whether facts that this ledger never sent may be counted all the same, as
-            after it was restored to an earlier point.
+        restored: whether the ledger may have forgotten what it sent, as after a restore to an
+            earlier point. Then planned facts may be counted too; and a fact that no explanation
+            needs is absent, for its next call is caught by its identifier where the sum is late.
     """
-    doubtful = _POSSIBLE | {State.PLANNED} if planned_too else _POSSIBLE
+    doubtful = _POSSIBLE | {State.PLANNED} if restored else _POSSIBLE
     others = [other for other in minute if other.fact.key != item.fact.key]
     partner = _partner(item, others)
     if partner is not None:
@@ -64,6 +65,8 @@ def presence_of(
         return _cancelled(item, partner, rest, possible, now)
     if not possible and rest == 0:
         return Presence.ABSENT
+    if restored and rest == 0 and min(item.fact.value, *possible) > 0:
+        return Presence.ABSENT
     if len(possible) > _MOST_POSSIBLE:
         # All of them explain the sum alone only where none of them takes away.
         every = min(item.fact.value, *possible) > 0 and rest == item.fact.value + sum(possible)
@@ -71,6 +74,8 @@ def presence_of(
     sums = _subset_sums(possible)
     with_it = rest - item.fact.value in sums
     without_it = rest in sums
+    if restored and without_it and not with_it:
+        return Presence.ABSENT
     return Presence.PRESENT if with_it and not without_it else Presence.UNDECIDED
 
 

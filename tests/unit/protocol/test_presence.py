@@ -105,8 +105,8 @@ def test_facts_that_were_never_sent_here_may_be_there_after_a_restore() -> None:
     item, neighbour = an_item("run", 5, State.PLANNED), an_item("other", 7, State.PLANNED)
 
     assert presence_of(item, [item, neighbour], 12, now=NOON) is Presence.UNDECIDED
-    assert presence_of(item, [item, neighbour], 12, now=NOON, planned_too=True) is Presence.PRESENT
-    assert presence_of(item, [item, neighbour], 7, now=NOON, planned_too=True) is Presence.UNDECIDED
+    assert presence_of(item, [item, neighbour], 12, now=NOON, restored=True) is Presence.PRESENT
+    assert presence_of(item, [item, neighbour], 7, now=NOON, restored=True) is Presence.ABSENT
 
 
 def test_more_open_facts_than_can_be_told_apart_are_left_alone() -> None:
