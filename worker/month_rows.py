@@ -109,7 +109,9 @@ def row_status(item: LedgerItem) -> BillingStatus:
     """What the rows of a fact are to say."""
     if item.counted:
         return BillingStatus.BILLED
-    return BillingStatus.FAILED if item.state in _FAILED else BillingStatus.PENDING
+    # What rows say of an earlier generation is over once a later one is a person's, too.
+    given_up = item.state is State.MANUAL and item.generation > 1 and item.sent_at is None
+    return BillingStatus.FAILED if item.state in _FAILED or given_up else BillingStatus.PENDING
 
 
 def basis_of(item: LedgerItem) -> StorageBasis:
