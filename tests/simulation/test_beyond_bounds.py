@@ -79,13 +79,10 @@ def test_clocks_twenty_minutes_wrong_bill_nothing_twice(seed: int) -> None:
     assert not result.violations
 
 
-@pytest.mark.parametrize("seed", [0, 4])
-def test_a_restored_ledger_may_bill_a_run_twice_and_shows(seed: int) -> None:
-    # SEND=verify asks about the minute that a fact is stamped in. A run that the restored ledger
-    # does not know is frozen anew, under whichever of its messages comes first, in another minute.
+@pytest.mark.parametrize("seed", [0, 4, 14, 15, 28])
+def test_a_restored_ledger_bills_nothing_twice(seed: int) -> None:
+    # A run that the restored ledger does not know is frozen anew, under whichever of its messages
+    # comes first, in another minute: SEND=verify asks about all of them.
     result = Run(seed, bounds=Bounds(keeps_ledger=False), tolerated=_TOLERATED).execute()
 
-    twice = _billed_twice(result)
-    assert twice
-    assert all(key.startswith("file_processed#") for key in twice)
-    assert all(_visible(result, key) for key in twice), result.violations
+    assert not _billed_twice(result)
