@@ -13,6 +13,7 @@ import argparse
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -183,9 +184,10 @@ class Ground:
         return _Running(process, Path(printed.name), Path(said.name), time.monotonic())
 
     def _finish(self, running: _Running, kill_at: int | None) -> Ended:
-        process = running.process
+        process, peak = running.process, 0
         while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            peak = _peak_bytes(process.pid) or peak
+            pid, status = os.waitpid(process.pid, os.WNOHANG)
             if pid:
                 break
             if kill_at is not None and self.count(SOURCE) >= kill_at:
@@ -198,7 +200,7 @@ class Ground:
             running.printed.read_text(),
             running.said.read_text(),
             time.monotonic() - running.began,
-            usage.ru_maxrss * 1024,
+            peak,
         )
 
     def _body(self, number: int) -> str:
@@ -228,6 +230,19 @@ class _Running:
     printed: Path
     said: Path
     began: float
+
+
+def _peak_bytes(pid: int) -> int:
+    """The most memory that a process has held so far; 0 where that cannot be told.
+
+    Not by ``wait4``: its figure begins with what the process that forked held.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"VmHWM:\s+([0-9]+) kB", status)
+    return int(found[1]) * 1024 if found else 0
 
 
 class _Ends(dict[str, Ended]):
