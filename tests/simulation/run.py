@@ -128,7 +128,7 @@ class Run:
             scheduler.at(at, self._deploy)
         for since, mode in scenario.modes[1:]:
             if scenario.restore is None:
-                scheduler.at(since, lambda m=mode: self._deploy(f"SEND={m}"))  # type: ignore[misc]
+                scheduler.at(since, lambda m=mode: self._deploy(f"SEND={m}"))  # type: ignore[misc]  # a default makes the lambda untypable
         if scenario.restore is not None:
             scheduler.at(scenario.restore.backed_up_at, self._back_up)
         scheduler.at(scenario.clears_at, self.weather.clear_up)

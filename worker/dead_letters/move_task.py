@@ -75,7 +75,7 @@ class MoveTask:
             raise NoMoveTask(str(error)) from None
         try:
             self._follow(queue, source, before=None if runs else task)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: a task goes on without its command.
             self._cancel(source)
             raise
 

@@ -40,7 +40,7 @@ def whole_file(path: Path, encoding: str = "utf-8") -> Iterator[IO[str]]:
                 # Readable as a file that an editor would have made: a temporary one is its owner's.
                 os.chmod(made.fileno(), 0o666 & ~_umask())  # noqa: PTH101 - an open file has no path
                 os.replace(made.name, path)  # noqa: PTH105 - as above
-            except BaseException:
+            except BaseException:  # Ctrl-C too leaves no half of a file.
                 os.unlink(made.name)  # noqa: PTH108 - as above
                 raise
     except OSError as error:
