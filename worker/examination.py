@@ -143,9 +143,9 @@ class Examination:
         if presence is Presence.ABSENT:
             return None
         if presence is Presence.PRESENT:
-            # Its own minute will never show it.
-            found = self._ledger.decide(item, found_by_summaries(item, now))
-            return self._ledger.decide(found, examined(found, presence, now))
+            # Not believed yet: a neighbour that the index does not show explains it as well. The
+            # day's sum confirms it, or two days on it is a person's.
+            return self._ledger.decide(item, found_by_summaries(item, now))
         if now < item.created_at + VERIFIED_WITHIN:
             return self._ledger.decide(item, postponed(item, now))
         return self._ledger.decide(

@@ -1,4 +1,4 @@
-"""`file_processed` as it is written first: one call per step, default clients, twenty threads.
+"""`file_processed` as it is written first: one call per step, default clients, ten threads.
 
 It bills each run once as long as nothing goes wrong at a bad moment: a run is claimed by a
 conditional write, sent under an identifier, and marked sent.
@@ -16,7 +16,7 @@ from os import environ
 import boto3
 import stripe
 
-CONCURRENCY = 20
+CONCURRENCY = 10
 
 
 class Worker:

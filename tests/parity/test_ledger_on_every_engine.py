@@ -7,13 +7,12 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
 from producers.billing_month import BillingMonth
-from tests.parity.as_statements import AsStatements
 from tests.parity.conftest import DYNAMODB_ENGINES, REQUIRED
 from tests.parity.dynamodb_engines import ServedDynamoDb, SimulatedDynamoDb
 from tests.parity.dynamodb_local import why_not
@@ -25,13 +24,11 @@ from worker.ledger.presence import Presence
 from worker.ledger.store import Ledger, LostRace
 from worker.tables.daily import BillingStatus, DailyTable, Mark
 from worker.tables.history import HistoryTable
-from worker.usage import CustomerUsage, Usage
+from worker.usage import CustomerUsage, Measure, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
-
-    from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.parity.asking import Item
     from tests.parity.dynamodb_engines import DynamoDb
@@ -46,15 +43,15 @@ STEPS = 150
 class Books:
     """The ledger and the tables that follow it, on one engine."""
 
-    def __init__(self, name: str, db: DynamoDb, statements: AsStatements | None = None) -> None:
+    def __init__(self, name: str, db: DynamoDb) -> None:
         self.name = name
         self.db = db
-        self.statements = statements
-        client = db.client if statements is None else cast("DynamoDBClient", statements)
         tokens = count()
-        self.ledger = Ledger(client, db.table("billing-ledger"), tokens=lambda: f"t{next(tokens)}")
-        self.daily = DailyTable(client, db.table("storage-usage-daily"))
-        self.history = HistoryTable(client, db.table("processing-history"))
+        self.ledger = Ledger(
+            db.client, db.table("billing-ledger"), tokens=lambda: f"t{next(tokens)}"
+        )
+        self.daily = DailyTable(db.client, db.table("storage-usage-daily"))
+        self.history = HistoryTable(db.client, db.table("processing-history"))
 
     def put_run(self, row: Item) -> None:
         """Write a run as the application does."""
@@ -86,26 +83,20 @@ class Books:
 
 @pytest.fixture
 def books(request: pytest.FixtureRequest) -> Iterator[list[Books]]:
-    """Two each, by single calls and by statements: DynamoDB Local where it can be had."""
-    found = [Books("simulation", SimulatedDynamoDb()), _by_statements("simulation")]
+    """One each: DynamoDB Local where it can be had."""
+    found = [Books("simulation", SimulatedDynamoDb())]
     served = []
     for name in DYNAMODB_ENGINES[1:]:
         local = name == "dynamodb-local"
         if local and why_not() is not None and not REQUIRED:
             continue
         fixture = "dynamodb_local" if local else "ministack_dynamodb"
-        client = request.getfixturevalue(fixture)
-        served += [ServedDynamoDb(client), ServedDynamoDb(client)]
-        found += [Books(name, served[-2]), _by_statements(name, served[-1])]
+        engine = ServedDynamoDb(request.getfixturevalue(fixture))
+        served.append(engine)
+        found.append(Books(name, engine))
     yield found
     for engine in served:
         engine.close()
-
-
-def _by_statements(name: str, engine: DynamoDb | None = None) -> Books:
-    engine = engine or SimulatedDynamoDb()
-    statements = AsStatements(engine.client, refuses_or=name == "ministack")
-    return Books(f"{name} by statements", engine, statements)
 
 
 class Walk:
@@ -221,7 +212,7 @@ class Walk:
         usage = CustomerUsage(Usage(chance.randrange(10**12), 3), Usage(0, 0))
         at = datetime(2026, 10, chance.randint(1, 4), 1, tzinfo=UTC)
         return f"record {customer} {day} at {at}", lambda books: books.daily.record(
-            customer, day, usage, at
+            customer, day, Measure(usage), at
         )
 
     def _mark(self) -> tuple[str, Callable[[Books], object]]:
@@ -264,8 +255,6 @@ def test_the_ledger_does_the_same_on_every_engine(books: list[Books], _: int) ->
             wholes = [each.whole() for each in books]
             for one, *others in zip(*wholes, strict=True):
                 assert all(other == one for other in others), f"after {number}: {what}"
-    for each in books:
-        assert each.statements is None or each.statements.done > STEPS // 10, each.name
 
 
 def _outcome(step: Callable[[Books], object], books: Books) -> object:

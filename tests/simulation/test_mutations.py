@@ -27,7 +27,7 @@ _WITHIN = {
     "timestamp_of_the_retry": 5,
     "resent_after_a_day": 40,
     "next_generation_by_itself": 40,
-    "report_before_sent_is_dropped": 200,
+    "report_before_sent_is_dropped": 60,
     "older_generations_report_acted_on": 120,
     "monthly_row_before_the_daily_rows": 5,
     "daily_rows_before_the_ledger": 5,

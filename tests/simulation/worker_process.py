@@ -109,7 +109,6 @@ class Worker:
             ),
             leases=self._leases,
             clock=process,
-            company=installation.together,
         )
         self._receiving = {
             queue: Receiving(

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from worker.consumer.backoff import Backoff
     from worker.consumer.dispatch import Dispatch
     from worker.consumer.side_job import SideJob
-    from worker.gathering import Company
 
 _log = structlog.get_logger()
 _TEND_SECONDS = 1.0
@@ -78,7 +77,6 @@ class Consumer:
         queues: where the queues are.
         consumed: which to consume.
         dispatch: handles messages.
-        company: lets messages of one queue be handled together.
         gate: says whether anything may be received.
         backoff: how long a retry waits.
         clock: the time.
@@ -94,7 +92,6 @@ class Consumer:
         queues: QueueDirectory,
         consumed: Sequence[Queue],
         dispatch: Dispatch,
-        company: Company | None = None,
         gate: Gate,
         backoff: Backoff,
         clock: Clock,
@@ -116,7 +113,6 @@ class Consumer:
         self._consumed = tuple(consumed)
         self._handling = Handling(
             dispatch=dispatch,
-            company=company,
             settling=Settling(
                 sqs=sqs, queues=queues, deletions=self._deletions, backoff=backoff, clock=clock
             ),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from worker.gathering import NoCompany
 from worker.lease import LeaseLost, held_by
 from worker.outcome import DeadLetter, Done
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from worker.consumer.leases import HeldLease, Leases
     from worker.consumer.received import ReceivedMessage
     from worker.consumer.settling import Settling
-    from worker.gathering import Company
     from worker.outcome import Outcome
 
 _log = structlog.get_logger()
@@ -34,19 +32,11 @@ class Handling:
         settling: settles with SQS.
         leases: keeps the message meanwhile.
         clock: the time.
-        company: lets messages of one queue that are in hand at once be handled together.
     """
 
     def __init__(
-        self,
-        *,
-        dispatch: Dispatch,
-        settling: Settling,
-        leases: Leases,
-        clock: Clock,
-        company: Company | None = None,
+        self, *, dispatch: Dispatch, settling: Settling, leases: Leases, clock: Clock
     ) -> None:
-        self._company = company or NoCompany()
         self._dispatch = dispatch
         self._settling = settling
         self._leases = leases
@@ -64,7 +54,6 @@ class Handling:
         """Take a message in hand that was received at that monotonic time."""
         with self._count:
             self._in_hand += 1
-        self._company.expect(message.queue)
         return self._leases.hold(message, received_at)
 
     def handle(self, message: ReceivedMessage, lease: HeldLease) -> None:
@@ -77,7 +66,7 @@ class Handling:
         ):
             started = self._clock.monotonic()
             try:
-                with self._company.member(message.queue), held_by(lease):
+                with held_by(lease):
                     outcome = self._dispatch.handle(message)
             except LeaseLost as error:
                 self._abandon(message, lease, str(error), started)
@@ -90,11 +79,8 @@ class Handling:
         self._end(lease, lambda: self._settling.settle(message, outcome))
 
     def give_back(self, message: ReceivedMessage, lease: HeldLease) -> None:
-        """Make a message visible at once that was not begun."""
-        self._company.excuse(message.queue)
-        self._give_back(message, lease)
+        """Make a message visible at once that was not begun, or not finished."""
 
-    def _give_back(self, message: ReceivedMessage, lease: HeldLease) -> None:
         def settle() -> None:
             try:
                 self._settling.give_back(message, 0)
@@ -125,7 +111,7 @@ class Handling:
             duration_ms=self._milliseconds(started),
         )
         if lease.held:
-            self._give_back(message, lease)
+            self.give_back(message, lease)
         else:
             self._end(lease, lambda: None)
 

@@ -12,8 +12,6 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from worker.gathering import apart
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,12 +100,10 @@ class Turns:
             line = self._queues.setdefault(key, _Line())
             line.length += 1
         try:
-            with apart():
-                had = line.turn.acquire(timeout=_LONGEST_WAIT_SECONDS)
+            had = line.turn.acquire(timeout=_LONGEST_WAIT_SECONDS)
             try:
                 if had:
-                    with apart():
-                        self._buckets[fact.account.livemode].take()
+                    self._buckets[fact.account.livemode].take()
                 yield had
             finally:
                 if had:
