@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
 import time
 from collections import Counter
@@ -24,6 +25,9 @@ def main() -> int:
 
 
 def _run(start: int, seeds: int, *, history: bool) -> int:
+    # What is there now stays; what a run leaves is looked for less often, which saves a sixth.
+    gc.freeze()
+    gc.set_threshold(10_000)
     began = time.process_time()
     deliveries = violations = 0
     states: Counter[str] = Counter()
