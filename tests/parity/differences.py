@@ -11,7 +11,6 @@ from typing import Final
 
 _NOT_REFUSED: Final = "what AWS refuses passes here; the other engines refuse it"
 _GONE: Final = "the receipt of a message that is gone is no receipt here; to SQS it is"
-_NO_CANCELLATIONS: Final = "the simulation does not play `adjust`"
 _UNCHECKED: Final = "which attributes are keys is not checked; ministack does, for all our queries"
 _UNPARSED: Final = "an update that does not parse is taken for no update"
 
@@ -66,7 +65,6 @@ DIFFERENCES: Final[dict[tuple[str, str], str]] = {
     ("simulation", "test_an_unknown_customer_is_refused_later"): (
         "every customer is known; events are refused later at random instead"
     ),
-    ("simulation", "test_an_event_can_be_cancelled"): _NO_CANCELLATIONS,
     ("simulation", "test_an_item_of_more_than_400_kb_is_refused"): (
         "items are not measured: the largest of ours, a month's item, has under 2 KB"
     ),

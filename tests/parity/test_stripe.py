@@ -206,7 +206,7 @@ def test_an_event_can_be_cancelled(stripe: Stripe) -> None:
     stripe.send(event("r1", 1))
     stripe.send(event("r2", 2))
 
-    answer = stripe.send(event("r1", correction=cancelling("r1")))
+    answer = stripe.send(event("r1", -1, correction=cancelling("r1")))
 
     assert answer == TAKEN
     assert shown(stripe) == 2

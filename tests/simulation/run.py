@@ -31,7 +31,7 @@ from tests.simulation.stripe_world import StripeWorld
 from tests.simulation.tables import LEDGER
 from tests.simulation.weather import ASSUMED, HOUR, MINUTE, Bounds, Weather
 from tests.simulation.worker_process import Worker
-from tests.simulation.workload import Workload
+from tests.simulation.workload import Workload, reported
 
 if TYPE_CHECKING:
     from tests.simulation.operators import Item
@@ -98,6 +98,7 @@ class Run:
         )
         self.guard = Guard(self.scheduler, self.database, self.stripe, tolerated)
         self.stripe.on_accept = self.guard.event_taken
+        self._draw_reports()
         self.library = LibraryWorld(self.scheduler, self.guard.event_taken) if library else None
         self.deliveries = 0
         self._page = self.rng.randint(1, 8)
@@ -159,6 +160,20 @@ class Run:
             items,
             self.history,
         )
+
+    def _draw_reports(self) -> None:
+        """How soon Stripe reports what it refused, and whether to the queue at once.
+
+        A report that comes within seconds overtakes the answer's write. For some to do so, many
+        events have to be refused while answers are lost.
+        """
+        rng = random.Random(f"{self.seed} reports")  # noqa: S311 - has to repeat itself
+        self.stripe.longest_until_reported = rng.choice((10.0, MINUTE, 2 * HOUR))
+        if rng.random() < 0.5 and self.schedule.takes("reports are routed"):
+            self.weather.refusals = max(self.weather.refusals, rng.choice((0.0, 0.5)))
+            self.stripe.on_report = lambda report: self.sqs.send(
+                "siftbeam-stripe-events", reported(report.id), {}
+            )
 
     def _faults(self, who: str) -> Faults:
         return Faults(who, self.seed, self.schedule)

@@ -68,6 +68,11 @@ class StripeWorld:
         faults: what goes wrong inside Stripe.
         weather: how often, and how late summaries are.
         final_after: how long after a month's end its invoices become final, in seconds.
+
+    Attributes:
+        on_accept: told of each event that is taken.
+        on_report: told of each error report that is made.
+        longest_until_reported: until a refusal is decided, and until it is reported, in seconds.
     """
 
     def __init__(
@@ -78,6 +83,8 @@ class StripeWorld:
         self.reports: list[ErrorReport] = []
         self.fates: Counter[str] = Counter()
         self.on_accept: Callable[[CountedEvent], None] | None = None
+        self.on_report: Callable[[ErrorReport], object] | None = None
+        self.longest_until_reported = 2 * HOUR
         self._faults = faults
         self._weather = weather
         self._final_after = final_after
@@ -102,7 +109,7 @@ class StripeWorld:
         event = self._count(item)
         faults = self._faults
         if faults.strike("refusal", self._weather.refusals):
-            delay = HOUR * faults.random() ** 3
+            delay = min(HOUR, self.longest_until_reported) * faults.random() ** 3
             self.scheduler.at(now + delay, lambda: self.refuse(event))
         return None
 
@@ -153,17 +160,18 @@ class StripeWorld:
 
         def report() -> None:
             event.reported = True
-            self.reports.append(
-                ErrorReport(
-                    id=f"evt_{len(self.reports) + 1}",
-                    created=from_epoch(int(self.scheduler.now)),
-                    named=(refusal,),
-                    unnamed=0,
-                )
+            made = ErrorReport(
+                id=f"evt_{len(self.reports) + 1}",
+                created=from_epoch(int(self.scheduler.now)),
+                named=(refusal,),
+                unnamed=0,
             )
+            self.reports.append(made)
+            if self.on_report is not None:
+                self.on_report(made)
 
         rare = self._faults.random() < self._weather.very_late_report
-        longest = 6 * DAY if rare else 2 * HOUR
+        longest = 6 * DAY if rare else self.longest_until_reported
         self.scheduler.at(now + longest * self._faults.random() ** 2, report)
 
     def summed(self, event_name: str, customer: str, start: int, end: int) -> int:

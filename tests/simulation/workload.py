@@ -238,6 +238,17 @@ class Workload:
         self.sqs.send("siftbeam-schedule", body, {})
 
 
+def reported(event_id: str) -> str:
+    """An error report as Stripe's EventBridge destination tells of it."""
+    return json.dumps(
+        {
+            "source": "aws.partner/stripe.com/ed_simulation",
+            "detail-type": "v1.billing.meter.error_report_triggered",
+            "detail": {"id": event_id},
+        }
+    )
+
+
 def _event(rng: random.Random, key: str, at: datetime) -> str:
     """One of the three shapes in which an output is told of."""
     shape = rng.randrange(3)

@@ -50,7 +50,10 @@ def test_several_pages_are_in_flight() -> None:
 
     assert usage == whole(bucket)
     assert 1 < server.most_in_flight <= 8
-    assert len(server.asked) <= 200 * 1.06
+    # Every reply decides where the next cuts are, and threads decide which comes first: so a loose
+    # bound, of one page more for each in flight and as many cuts again. The close one is a
+    # division's without threads.
+    assert len(server.asked) <= 200 + 2 * 8
 
 
 def test_a_busy_s3_slows_the_survey_and_does_not_fail_it() -> None:
