@@ -74,9 +74,10 @@ contract: $(VENV)/.dev ## the Stripe simulator's cases against a real sandbox (S
 	$(BIN)/python -m pytest tests/contract -m contract
 
 lock: ## renew the lock files (needs uv)
-	uv pip compile pyproject.toml --extra local --group dev $(LOCK_FLAGS) -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra local --extra audit --group dev $(LOCK_FLAGS) -o requirements/dev.txt
 	uv pip compile pyproject.toml --extra local --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/local.txt
 	uv pip compile pyproject.toml -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/runtime.txt
+	uv pip compile pyproject.toml --extra audit -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/inventory.txt
 	uv pip compile --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/build.txt
 	uv pip compile --group audit $(LOCK_FLAGS) -o requirements/audit.txt
 	uv pip compile pyproject.toml --extra local --group bench $(LOCK_FLAGS) -o requirements/bench.txt

@@ -15,6 +15,7 @@ from infra.errors import InfraError
 from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local, stripe
 from worker.commands.adjust import adjust
+from worker.commands.audit import audit
 from worker.commands.control import exclude, include, pause, resume
 from worker.commands.cost import cost
 from worker.commands.demo import demo
@@ -52,6 +53,7 @@ app.add_typer(dlq.app, name="dlq")
 app.command("preview")(preview)
 app.command("reconcile")(reconcile)
 app.command("report")(report)
+app.command("audit")(audit)
 app.add_typer(stripe.app, name="stripe")
 app.command("status")(status)
 app.command("doctor")(doctor)

@@ -9,6 +9,7 @@ from worker.adjusting import Adjusting
 from worker.dead_letters.forecast import Forecaster
 from worker.dead_letters.office import DeadLetterOffice
 from worker.installation import Installation
+from worker.inventory.audit import Audit
 from worker.price import price_list
 from worker.report.making import ReportMaker
 from worker.report.method import method
@@ -108,6 +109,19 @@ class OperatorInstallation(Installation):
             reconciliation=self.reconciliation,
             prices=self.prices,
             method=method(self.settings, self.prices),
+            clock=self.clock,
+        )
+
+    @property
+    def audit(self) -> Audit:
+        """Compares rows with inventories."""
+        return Audit(
+            s3=self.clients.s3,
+            daily=self.daily,
+            customers=self.customer_ids,
+            bucket=self.settings.bucket,
+            prefixes=self.prefixes,
+            every_version=self.settings.object_versions == "all",
             clock=self.clock,
         )
 

@@ -171,6 +171,30 @@ class DailyTable:
             _read(row, f"{self._table} {customer_id}") for page in pages for row in page["Items"]
         )
 
+    def of_day(self, day: date) -> Iterator[tuple[str, DailyRow]]:
+        """Each customer's row of a day, from the index: eventually consistent, paged to the end.
+
+        A row whose status changes meanwhile may come twice or, rarely, not at all.
+
+        Raises:
+            MalformedRow: a row lacks its bytes; names the row.
+        """
+        for status in BillingStatus:
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=STATUS_INDEX,
+                KeyConditionExpression=expressions.DAILY_AT,
+                ExpressionAttributeNames=expressions.names_in(expressions.DAILY_AT),
+                ExpressionAttributeValues={
+                    ":status": text(status),
+                    ":date": text(day.isoformat()),
+                },
+            )
+            for page in pages:
+                for row in page["Items"]:
+                    customer = row["customerId"]["S"]
+                    yield customer, _read(row, f"{self._table} {customer}")
+
     def customers(self, month: BillingMonth) -> Iterator[str]:
         """Each customer with rows in a month once, from the index, paged to the end."""
         pages = self._dynamodb.get_paginator("query").paginate(
