@@ -28,6 +28,23 @@ _THROTTLES = {
 }
 
 
+def refused(code: str, message: str, what: str) -> ClientError:
+    """A refusal as botocore raises it: with the status that AWS's JSON services give."""
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {
+                "HTTPStatusCode": 400,
+                "HTTPHeaders": {},
+                "RequestId": "",
+                "HostId": "",
+                "RetryAttempts": 0,
+            },
+        },
+        what,
+    )
+
+
 class Crashed(BaseException):
     """The process is gone: nothing of it runs any more, and no call of it has an effect."""
 
@@ -165,7 +182,7 @@ class Process:
                 if faults.hit("throttled" if throttled else "lost_answer") is not None:
                     if throttled:
                         code = _THROTTLES[service]
-                        error = ClientError({"Error": {"Code": code, "Message": "slow down"}}, what)
+                        error = refused(code, "slow down", what)
                         self._note(what, code)
                     else:
                         self._lose(what, effect)

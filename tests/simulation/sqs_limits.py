@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from tests.simulation.process import refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from botocore.exceptions import ClientError
 
 LONGEST_VISIBILITY = 43_200
 _LONGEST_DELAY = 900
@@ -22,7 +24,7 @@ INVALID = "InvalidParameterValue"
 
 def refusal(code: str) -> ClientError:
     """What SQS answers instead."""
-    return ClientError({"Error": {"Code": code, "Message": code}}, "SQS")
+    return refused(code, code, "SQS")
 
 
 def why_not_sent(body: str, attributes: Mapping[str, object], delay: int) -> str | None:
