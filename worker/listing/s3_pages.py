@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
+from worker.lease import check_lease
 from worker.listing.errors import (
     ListingFailed,
     PageRefused,
@@ -91,6 +92,7 @@ class S3Pages:
             SlowedDown: S3 asked to slow down for ten minutes.
             WrongPage: the same page came wrong five times.
             Unreachable: no whole answer came five times.
+            LeaseLost: while it waited, the message in hand became another worker's.
             botocore.exceptions.BotoCoreError: no credentials.
         """
         began = self._clock.monotonic()
@@ -108,6 +110,7 @@ class S3Pages:
                     raise
                 _log.warning("a page came wrong", action="page_failed", error=str(error))
             self._pause(failures + slowed)
+            check_lease()
 
     def close(self) -> None:
         """Close the connections."""

@@ -6,6 +6,7 @@ never depends on which page comes first.
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -110,6 +111,8 @@ class Survey:
     def _begin(
         self, crew: Executor, prefix: str, stretch: Stretch, done: SimpleQueue[_Fetched]
     ) -> Future[Page]:
-        future = crew.submit(self._pages.fetch, stretch.query(prefix))
+        # In the caller's context: a page is fetched under the lease of the message in hand.
+        fetch = copy_context().run
+        future = crew.submit(fetch, self._pages.fetch, stretch.query(prefix))
         future.add_done_callback(lambda page: done.put(_Fetched(stretch, page)))
         return future

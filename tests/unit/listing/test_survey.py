@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from tests.unit.listing.bucket import BucketServer, ListedBucket, Reply, listing_xml
 from tests.unit.listing.conftest import lister
 from tests.unit.listing.test_division import PREFIX, Disordered, bucket_of, folders
+from worker.availability import WatchedPages
+from worker.circuit import Circuit, Dependency
+from worker.lease import LeaseLost, held_by
 from worker.listing.errors import PageRefused, RepeatedToken
 from worker.listing.listing import S3Listing
 from worker.usage import Usage
@@ -19,6 +23,11 @@ if TYPE_CHECKING:
 
 NAMES = folders(400, 10)
 SLOW_DOWN = Reply(b"<Error><Code>SlowDown</Code></Error>", 503)
+
+
+@dataclass(slots=True)
+class SettableLease:
+    lost: str | None = None
 
 
 def survey(
@@ -83,6 +92,29 @@ def test_a_stretch_that_leads_in_a_circle_fails_the_survey() -> None:
 
     with pytest.raises(RepeatedToken):
         survey(bucket, circle)
+
+
+@pytest.mark.parametrize("then", [None, SLOW_DOWN])
+def test_a_lost_lease_ends_every_page_in_flight(then: Reply | None) -> None:
+    lease = SettableLease()
+    bucket = bucket_of(NAMES)
+
+    def lose(number: int, _: Mapping[str, str]) -> Reply | None:
+        if number < 40:
+            return None
+        lease.lost = "somebody else has it"
+        return then
+
+    server = BucketServer(bucket, lose)
+    with lister(server) as made, held_by(lease):
+        circuit = Circuit(Dependency.S3, lambda: None, made.clock)
+        listing = S3Listing(WatchedPages(made.pages, circuit), in_flight=8)
+        with pytest.raises(LeaseLost, match="somebody else has it"):
+            listing.usage(PREFIX)
+        listing.close()
+
+    # Those under way when it was lost, and none after them.
+    assert len(server.asked) <= 40 + 8
 
 
 def test_keys_in_no_order_are_listed_one_page_after_another() -> None:
