@@ -31,12 +31,14 @@ from worker.metrics import Metric, Metrics
 from worker.names import TableNames
 from worker.prefixes import Prefixes
 from worker.stripe_api.api_key import ApiKey
-from worker.stripe_api.connection import StripeConnection
+from worker.stripe_api.connection import TIMEOUT_SECONDS, StripeConnection
 from worker.stripe_api.customers import stripe_customer_ids
 from worker.stripe_api.error_reports import StripeErrorReports
 from worker.stripe_api.invoices import StripeInvoices
 from worker.stripe_api.metered_prices import MeteredPrices
+from worker.stripe_api.pace import PacedRequests, pace
 from worker.stripe_api.summaries import StripeSummaries
+from worker.stripe_api.transport import KeptConnections
 from worker.stripe_api.turns import Turns
 from worker.tables.customers import table_customer_ids
 from worker.tables.daily import DailyTable
@@ -176,7 +178,12 @@ class Connections:
         api_key = ApiKey(
             self.clients.secrets, self.settings.stripe_secret_id, self.settings.stripe_api_key
         )
-        return StripeConnection(api_key, self.settings.stripe_api_base)
+        base, bucket = self.settings.stripe_api_base, pace(self.settings.stripe_share, self.clock)
+        return StripeConnection(
+            api_key,
+            base,
+            lambda: PacedRequests(KeptConnections(base, timeout=TIMEOUT_SECONDS), bucket),
+        )
 
     @cached_property
     def circuit(self) -> Circuit:

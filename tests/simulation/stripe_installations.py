@@ -11,6 +11,7 @@ from infra.stripe_simulator import DEFAULT_KEY
 from tests.simulation.installation import SimulatedInstallation
 from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
+from worker.stripe_api.pace import PacedRequests, pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +60,8 @@ class LibraryInstallation(SimulatedInstallation):
     def stripe(self) -> StripeConnection:
         """The connection to Stripe."""
         key = ApiKey(self.clients.secrets, "", SecretStr(DEFAULT_KEY))
-        return StripeConnection(key, "https://stripe.invalid", lambda: self._transport)
+        paced = PacedRequests(self._transport, pace(self.settings.stripe_share, self.clock))
+        return StripeConnection(key, "https://stripe.invalid", lambda: paced)
 
 
 class SeenInstallation(SimulatedInstallation):

@@ -115,19 +115,19 @@ class SimulatedTransport(stripe.HTTPClient):
         method: str,
         url: str,
         headers: Mapping[str, str] | None,
-        post_data: str | None = None,
+        post_data: object = None,
     ) -> tuple[bytes, int, Mapping[str, str]]:
         """Answer, refuse, or lose the connection, as fate will have it."""
-        asked = urlsplit(url)
+        asked, body = urlsplit(url), str(post_data or "")
         request = Request(
             method.upper(),
             asked.path,
             asked.query.encode(),
-            (post_data or "").encode(),
+            body.encode(),
             {name.lower(): value for name, value in (headers or {}).items()},
         )
         line, process = self._line, self._line.process
-        what = f"stripe {request.method} {request.path} {(post_data or '')[:60]}"
+        what = f"stripe {request.method} {request.path} {body[:60]}"
         reads = request.method == "GET"
         line.leave(what, lambda: None if reads else self._world.answer(request))
         fate = line.fate(reads=reads)

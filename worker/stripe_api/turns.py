@@ -25,7 +25,7 @@ _RECOVERS_IN_SECONDS = 60.0
 _SLOWEST_PER_SECOND = 0.5
 # What may be sent at once after a pause, in seconds' worth; even so a second stays below the limit.
 _BURST_SECONDS = 0.1
-_BELOW_THE_LIMIT = 1 - _BURST_SECONDS
+BELOW_THE_LIMIT = 1 - _BURST_SECONDS
 _LONGEST_WAIT_SECONDS = 20.0
 
 
@@ -84,7 +84,7 @@ class Turns:
     """
 
     def __init__(self, share: int, clock: Clock) -> None:
-        part = _BELOW_THE_LIMIT * share / 100
+        part = BELOW_THE_LIMIT * share / 100
         self._buckets = {
             True: TokenBucket(LIVE_PER_SECOND * part, clock),
             False: TokenBucket(SANDBOX_PER_SECOND * part, clock),
