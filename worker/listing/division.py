@@ -9,6 +9,7 @@ end: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ListingKeysUsingAPIs.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ _UNPROVEN = tuple(Fraction(share, 64) for share in (1, 8, 16, 32, 48))
 # Guesses that find nothing: so many at first, and of every so many pages one.
 _MISSES_FREE = 16
 _PAGES_A_MISS = 50
+_SHOWN = 120
 
 
 class Unordered(WrongPage):
@@ -138,14 +140,12 @@ class Division:
         self._waiting.append(stretch)
 
     def _count_up_to(self, until: str, page: Page) -> None:
-        last = ""
-        for entry in page.entries():
-            if entry.key <= last:
-                raise Unordered(f"{entry.key[:120]!r} comes after {last[:120]!r}")
-            last = entry.key
-            if entry.key <= until:
-                self.total_bytes += entry.size
-                self.objects += 1
+        """Count the part of a page that lies in its stretch: its last key lies behind."""
+        keys = page.keys()
+        _check_sorted(keys)
+        objects = bisect_right(keys, until)
+        self.objects += objects
+        self.total_bytes += sum(page.sizes_of_first(objects))
 
     def _check_order(self, stretch: Stretch, page: Page) -> None:
         first, last = page.first_key, page.last_key
@@ -154,14 +154,12 @@ class Division:
         if first > last or (stretch.after is not None and first <= stretch.after):
             self.ordered = False
             if self.in_flight > 1:
-                raise Unordered(f"{first[:120]!r} comes where S3 has nothing before it")
+                raise Unordered(f"{first[:_SHOWN]!r} comes where S3 has nothing before it")
 
     def _learn_all(self, page: Page) -> None:
         self._learned = True
-        keys = [entry.key for entry in page.entries()]
-        if any(second <= first for first, second in pairwise(keys)):
-            self.ordered = False
-            raise Unordered("the first page is not in the order of its keys")
+        keys = page.keys()
+        _check_sorted(keys)
         self._alphabet.learn(keys)
 
     def _divide(self) -> None:
@@ -218,3 +216,9 @@ class Division:
         self._found[guess] = max(0.1, self._found[guess] * 0.75 + 0.25 * found)
         if part.parent is not None and not found:
             part.parent.doubted = True
+
+
+def _check_sorted(keys: Sequence[str]) -> None:
+    for first, second in pairwise(keys):
+        if second <= first:
+            raise Unordered(f"{second[:_SHOWN]!r} comes after {first[:_SHOWN]!r}")

@@ -7,6 +7,7 @@ it says of itself: an answer that is no listing, is cut, or holds more or fewer 
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ _ENTRY_WRITTEN = re.compile(rb"<LastModified>([^<]*)</LastModified>")
 # Not html.unescape: HTML reads some numbers otherwise, and drops control characters.
 _REFERENCE = re.compile(r"&(?:#([0-9]+)|#x([0-9a-fA-F]+)|(amp|lt|gt|quot|apos));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+# Neither escaped in XML nor in a URL, as nearly every key.
+_PLAIN = re.compile(rb"[!$'()*,./0-9:;=@A-Z_a-z~-]*")
 _FIRST, _LAST = b"<Contents>", b"</Contents>"
 _END = b"</ListBucketResult>"
 _SHOWN = 120
@@ -81,6 +84,33 @@ class Page:
             found += 1
         if found != self.objects:
             raise WrongPage(f"{self.objects} sizes stand in {found} entries")
+
+    def keys(self) -> list[str]:
+        """The key of every object, as they come: a tenth of the work of :meth:`entries`.
+
+        Raises:
+            WrongPage: there are more keys than sizes, or fewer.
+        """
+        keys = [
+            key.decode() if _PLAIN.fullmatch(key) else _decoded(key, encoded=self.encoded)
+            for key in _ENTRY_KEY.findall(self.body, max(0, self.body.find(_FIRST)))
+        ]
+        if len(keys) != self.objects:
+            raise WrongPage(f"{self.objects} sizes stand beside {len(keys)} keys")
+        return keys
+
+    def sizes_of_first(self, count: int) -> list[int]:
+        """The sizes of so many objects from the page's start on, at least one left out.
+
+        Raises:
+            WrongPage: an entry among them is not one key and one size.
+        """
+        found = _ENTRY_KEY.finditer(self.body, max(0, self.body.find(_FIRST)))
+        behind = next(itertools.islice(found, count, None)).start()
+        sizes = _SIZE.findall(self.body, 0, self.body.rfind(_FIRST, 0, behind))
+        if len(sizes) != count:
+            raise WrongPage(f"{count} objects have {len(sizes)} sizes")
+        return [int(size) for size in sizes]
 
     def last_written(self) -> datetime | None:
         """When the latest of its objects was written, UTC; None where it lists none.

@@ -74,6 +74,7 @@ class Survey:
                 error=str(error),
             )
             division = Division(division.prefix, in_flight=1)
+            division.ordered = False
             self._list(division, after_page)
         return division
 
