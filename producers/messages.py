@@ -110,17 +110,12 @@ class BillCustomerMonth(_Message):
 
 
 class FileProcessed(_Message):
-    """An output of a processing run appeared in S3 at ``event_time``.
-
-    ``waiting_since`` stands on the copy that a worker makes of a message whose run is still in
-    progress after many receipts.
-    """
+    """An output of a processing run appeared in S3 at ``event_time``."""
 
     kind: Literal["file_processed"] = "file_processed"
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
     event_time: Instant
-    waiting_since: Instant | None = None
 
 
 class Tick(_Message):

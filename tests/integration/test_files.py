@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.stripe_simulator import AcceptThenReset, Match, Rule, Status
-from producers.messages import FileProcessed, Tick, parse_message
+from producers.messages import Tick
 from producers.queues import Queue
 from tests.integration.scenario import (
     Calls,
@@ -296,21 +296,15 @@ def test_a_run_in_progress_is_waited_for(planted: Scenario) -> None:
     assert billed(planted) == {"run-1": "100"}
 
 
-def test_a_long_wait_goes_on_in_a_copy_that_remembers_its_beginning(planted: Scenario) -> None:
+def test_a_run_is_waited_for_a_day_whatever_its_receipts(planted: Scenario) -> None:
     planted.run_row("run-1", "cus_A", "in_progress")
-    since = planted.wall() - timedelta(seconds=20_000)
 
-    assert isinstance(tell(planted, receipts=11, waited=20_000), Retry)
-    assert isinstance(tell(planted, receipts=12, waited=20_000), Done)
+    for receipts in (1, 12, 19):
+        outcome = tell(planted, receipts=receipts, waited=86_399)
+        assert isinstance(outcome, Retry)
+        assert not outcome.limited
 
-    (copy,) = planted.bodies(Queue.FILE_PROCESSED)
-    message = parse_message(copy)
-    assert isinstance(message, FileProcessed)
-    assert message.waiting_since == since
-    planted.wall.advance(timedelta(seconds=86_400 - 20_000 - 1))
-    assert isinstance(planted.handle(copy, queue=Queue.FILE_PROCESSED), Retry)
-    planted.wall.advance(timedelta(seconds=1))
-    outcome = planted.handle(copy, queue=Queue.FILE_PROCESSED)
+    outcome = tell(planted, receipts=2, waited=86_400)
     assert isinstance(outcome, DeadLetter)
     assert outcome.error_type == "StillInProgress"
     assert "in_progress" in outcome.reason

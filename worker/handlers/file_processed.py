@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from producers.identity import check_customer_id, check_run_id
-from producers.queues import Queue
 from worker.errors import Permanent
 from worker.lease import check_lease
 from worker.ledger.fact import Fact, FactKind, file_key
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 _FIRST_LOOK = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=1)
 _LONGEST_WAIT = timedelta(days=1)
-# Well before SQS's own redrive at 20: a copy starts its count anew.
-_RECEIPTS_BEFORE_COPY = 12
 
 
 class ImpossibleId(Permanent):
@@ -121,7 +118,7 @@ class FileProcessedHandler:
                 if run.status in ENDED_UNBILLED:
                     return self._skip(message, output, run.status)
                 if run.status not in COMPLETED:
-                    return self._come_back(message, received, run.status)
+                    return self._come_back(received, run.status)
             fact = self._fact(message, output, self._bytes(output, run))
             item = (
                 self._settlement.freeze(fact)
@@ -137,11 +134,9 @@ class FileProcessedHandler:
         item = self._settlement.skip(self._fact(message, output, 0), skip_reason(status))
         return Done(f"not billed: {item.last_error}")
 
-    def _come_back(
-        self, message: FileProcessed, received: ReceivedMessage, status: str | None
-    ) -> Outcome:
+    def _come_back(self, received: ReceivedMessage, status: str | None) -> Outcome:
         """Wait as long again as the run was waited for: a minute at first, an hour in the end."""
-        since = message.waiting_since or received.first_received_at
+        since = received.first_received_at
         waited = self._clock.now() - since
         reason = f"the run's status is {status or 'missing'}"
         if waited >= _LONGEST_WAIT:
@@ -149,11 +144,6 @@ class FileProcessedHandler:
                 f"{reason} since {since.isoformat()}; replay when it has completed, or leave it to "
                 "the nightly sweep"
             )
-        if received.receive_count >= _RECEIPTS_BEFORE_COPY:
-            self._fan_out.again(
-                Queue.FILE_PROCESSED, [message.model_copy(update={"waiting_since": since}).body()]
-            )
-            return Done(f"{reason}; put back on the queue")
         pause = min(max(waited, _FIRST_LOOK), _LONGEST_PAUSE)
         return Retry(reason, pause.total_seconds(), limited=False)
 
@@ -179,7 +169,7 @@ class FileProcessedHandler:
             value=value,
             stamped_at=min(message.event_time, self._clock.now()).replace(microsecond=0),
             account=self._settlement.account(),
-            origin=message.model_copy(update={"waiting_since": None}).body(),
+            origin=message.body(),
         )
 
     def _follow(self, item: LedgerItem) -> None:
