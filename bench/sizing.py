@@ -109,7 +109,8 @@ class Contender:
         command: what starts it.
         keys: how many it lists.
         objects: which word of what it prints counts them.
-        tells_start: whether the first word is the processor time that starting it took.
+        tells_start: whether the first word is the processor time that starting it took, and the
+            last one how long it listed.
     """
 
     name: str
@@ -164,11 +165,11 @@ def run(contender: Contender, url: str, folder: Path) -> Figures:
         said = output.read().split()
     if status or len(said) <= contender.objects or int(said[contender.objects]) != contender.keys:
         raise RuntimeError(f"{contender.name} failed: {' '.join(said)[:500]}")
-    start = float(said[0]) if contender.tells_start else 0.0
+    start, wall = (float(said[0]), float(said[-1])) if contender.tells_start else (0.0, wall)
     millions = contender.keys / 1_000_000
     return Figures(
         cpu_seconds=(used.ru_utime + used.ru_stime - start) / millions,
-        wall_seconds=(wall - start) / millions,
+        wall_seconds=wall / millions,
         peak_mb=used.ru_maxrss * 1024 / 1_000_000,
         pages=_count(url),
     )

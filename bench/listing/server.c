@@ -2,8 +2,8 @@
  *
  * server PORT RUNS FILES LATENCY_MS [CERTIFICATE KEY]
  *
- * Lists RUNS * FILES keys under service/input/cus_bench/, evenly spread. Every entry is written
- * once; a page is one writev of a head and a slice of them. A thread per connection. GET /count
+ * Lists RUNS * FILES keys under service/input/cus_bench/; runs have random UUIDs, always the same.
+ * Every entry is written once; a page is one writev of a head and a slice of them. A thread per connection. GET /count
  * says how many pages were asked for since the last time. Signatures are not checked.
  */
 #define _GNU_SOURCE
@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,19 +36,42 @@ typedef struct {
 #endif
 } Connection;
 
-static void key_of(long number, long files, long runs, char *key) {
-    unsigned long run = (unsigned long)(number / files) * (0xffffffffUL / (unsigned long)runs);
-    sprintf(key, "%s%08lx-77aa-4bcd-8def-0123456789ab/part-%05ld.json", PREFIX, run, number % files);
+typedef struct { uint64_t high, low; } Id;
+
+static uint64_t chance(void) {
+    static uint64_t state = 88172645463325252UL;
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return state;
+}
+
+static int in_order(const void *first, const void *second) {
+    const Id *one = first, *other = second;
+    return one->high < other->high ? -1 : one->high > other->high;
+}
+
+static Id *ids(long count) {
+    Id *made = malloc(sizeof *made * (size_t)count);
+    for (long number = 0; number < count; number++) made[number] = (Id){chance(), chance()};
+    qsort(made, (size_t)count, sizeof *made, in_order);
+    return made;
+}
+
+static void key_of(const Id *run, long file, char *key) {
+    sprintf(key, "%s%08x-%04x-4%03x-%04x-%012lx/part-%05ld.json", PREFIX,
+            (unsigned)(run->high >> 32), (unsigned)(run->high >> 16) & 0xffff,
+            (unsigned)run->high & 0xfff, (unsigned)(run->low >> 48 & 0x3fff) | 0x8000,
+            (unsigned long)(run->low & 0xffffffffffff), file);
 }
 
 static void write_entries(long runs, long files) {
     char key[200], *end;
+    Id *run = ids(runs);
     keys = runs * files;
     offsets = malloc(sizeof *offsets * (size_t)(keys + 1));
     entries = end = malloc(420 * (size_t)keys + 1);
     for (long number = 0; number < keys; number++) {
         offsets[number] = (size_t)(end - entries);
-        key_of(number, files, runs, key);
+        key_of(&run[number / files], number % files, key);
         end += sprintf(end,
             "<Contents><Key>%s</Key><LastModified>2026-10-%02ldT10:%02ld:30.000Z</LastModified>"
             "<ETag>&quot;%016lx%016lx&quot;</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>"
@@ -57,6 +81,7 @@ static void write_entries(long runs, long files) {
             number * 7919 % 100000000);
     }
     offsets[keys] = (size_t)(end - entries);
+    free(run);
 }
 
 /* The first key behind `after`, by the key's place in its entry. */

@@ -4,8 +4,8 @@
 
 The worker lists the bench's own fast S3 server, each page of which takes a while; it is killed
 (SIGKILL) again and again after a random number of pages, and the next one takes the message when
-its lease has run out. At the end the row holds what the bucket holds, to the byte, and the pages
-are counted: what was listed once is not listed again.
+its lease has run out. At the end the row holds what the bucket holds, to the byte; the pages are
+counted, for what a checkpoint holds is not listed again.
 """
 
 from __future__ import annotations

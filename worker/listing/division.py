@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from fractions import Fraction
 from itertools import pairwise
+from operator import ge
 from typing import TYPE_CHECKING
 
 from worker.listing.alphabet import Alphabet
@@ -172,7 +173,11 @@ class Division:
             widest = max(left, key=left.__getitem__, default=None)
             if widest is None or left[widest] < 2 * _PAGES_A_PART:
                 return
-            parts = min(free + 1, left[widest] // _PAGES_A_PART, _PARTS_AT_ONCE)
+            told = (
+                pages or stretch.expected for stretch, pages in left.items() if pages < _MOST_PAGES
+            )
+            fair = max(_PAGES_A_PART, sum(told) // self.in_flight)
+            parts = min(free + 1, max(2, left[widest] // fair), _PARTS_AT_ONCE)
             self._split(widest, self._guesses(widest, left[widest], parts), free)
 
     def _likely_misses(self) -> int:
@@ -199,11 +204,12 @@ class Division:
         return guessed | dict.fromkeys(found, Guess.EVENLY)
 
     def _split(self, stretch: Stretch, guessed: Mapping[str, Guess], most: int) -> None:
+        keys = sorted(guessed)[:most]
+        stretch.expected, *foretold = stretch.foretold(self.prefix, self._alphabet, keys)
         stretch.divided_at, stretch.left = stretch.pages, None
         stretch.doubted = False
-        keys = sorted(guessed)[:most]
-        for key, end in zip(keys, [*keys[1:], stretch.until], strict=False):
-            part = Stretch(key, end, guess=guessed[key], parent=stretch)
+        for key, end, pages in zip(keys, [*keys[1:], stretch.until], foretold, strict=False):
+            part = Stretch(key, end, guess=guessed[key], parent=stretch, expected=pages)
             self._open.append(part)
             self._waiting.append(part)
         if keys:
@@ -219,6 +225,6 @@ class Division:
 
 
 def _check_sorted(keys: Sequence[str]) -> None:
-    for first, second in pairwise(keys):
-        if second <= first:
-            raise Unordered(f"{second[:_SHOWN]!r} comes after {first[:_SHOWN]!r}")
+    if any(map(ge, keys, keys[1:])):
+        first, second = next((first, second) for first, second in pairwise(keys) if first >= second)
+        raise Unordered(f"{second[:_SHOWN]!r} comes after {first[:_SHOWN]!r}")

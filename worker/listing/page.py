@@ -32,8 +32,8 @@ _ENTRY_WRITTEN = re.compile(rb"<LastModified>([^<]*)</LastModified>")
 # Not html.unescape: HTML reads some numbers otherwise, and drops control characters.
 _REFERENCE = re.compile(r"&(?:#([0-9]+)|#x([0-9a-fA-F]+)|(amp|lt|gt|quot|apos));")
 _NAMED = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
-# Neither escaped in XML nor in a URL, as nearly every key.
-_PLAIN = re.compile(rb"[!$'()*,./0-9:;=@A-Z_a-z~-]*")
+# Keys, one `<` between them, that are escaped neither in XML nor in a URL, as few are.
+_PLAIN = re.compile(rb"[<!$'()*,./0-9:;=@A-Z_a-z~-]*")
 _FIRST, _LAST = b"<Contents>", b"</Contents>"
 _END = b"</ListBucketResult>"
 _SHOWN = 120
@@ -91,10 +91,12 @@ class Page:
         Raises:
             WrongPage: there are more keys than sizes, or fewer.
         """
-        keys = [
-            key.decode() if _PLAIN.fullmatch(key) else _decoded(key, encoded=self.encoded)
-            for key in _ENTRY_KEY.findall(self.body, max(0, self.body.find(_FIRST)))
-        ]
+        found = _ENTRY_KEY.findall(self.body, max(0, self.body.find(_FIRST)))
+        joined = b"<".join(found)
+        if _PLAIN.fullmatch(joined):
+            keys = joined.decode().split("<") if found else []
+        else:
+            keys = [_decoded(key, encoded=self.encoded) for key in found]
         if len(keys) != self.objects:
             raise WrongPage(f"{self.objects} sizes stand beside {len(keys)} keys")
         return keys

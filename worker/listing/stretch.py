@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from worker.listing.alphabet import END, common
@@ -11,7 +12,7 @@ from worker.listing.query import PageQuery
 from worker.listing.walk import TokenTrail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from fractions import Fraction
 
     from worker.listing.alphabet import Alphabet
@@ -42,6 +43,7 @@ class Stretch:
         guess: how its beginning was guessed; None where nothing was guessed.
         parent: the stretch that it was a part of.
         doubted: the last guess about it found nothing.
+        expected: how many pages its parent's density foretold, until its own is known.
     """
 
     after: str | None
@@ -54,6 +56,7 @@ class Stretch:
     guess: Guess | None = None
     parent: Stretch | None = None
     doubted: bool = False
+    expected: int = 0
     trail: TokenTrail = field(default_factory=TokenTrail)
 
     def query(self, prefix: str) -> PageQuery:
@@ -84,6 +87,16 @@ class Stretch:
         here = alphabet.position(self.after, base)
         left = alphabet.position(self.until, base) - here
         return self._within(alphabet.key_at(here + int(left * share), base) for share in shares)
+
+    def foretold(self, prefix: str, alphabet: Alphabet, keys: Sequence[str]) -> list[int]:
+        """How many of the pages left lie up to each key and behind the last, spread evenly."""
+        pages = self.pages_left(prefix, alphabet)
+        if self.after is None or pages == UNTOLD:
+            return [0] * (len(keys) + 1)
+        base = alphabet.anchored(self._base(prefix, self.after), self.after)
+        edges = [alphabet.position(key, base) for key in (self.after, *keys, self.until)]
+        whole = max(1, edges[-1] - edges[0])
+        return [pages * (end - start) // whole for start, end in pairwise(edges)]
 
     def heap_ends(self, prefix: str, parts: int) -> list[str]:
         """Keys that divide what is left by what has ever less in common with the keys in hand.

@@ -120,6 +120,20 @@ def test_killed_again_and_again(checkpoints: Checkpoints) -> None:
     pytest.fail("no progress")
 
 
+def test_nobody_goes_on_where_keys_come_in_no_order(checkpoints: Checkpoints) -> None:
+    disordered = bucket_of(folders(600, 10))
+    for start in range(0, len(disordered.keys), disordered.page):
+        # The edges of pages are in order all the same.
+        one, other = start + 1, start + 2
+        disordered.keys[one], disordered.keys[other] = disordered.keys[other], disordered.keys[one]
+    with pytest.raises(Killed):
+        long_listing(checkpoints, MortalPages(disordered, 200), PageClock(), 8).usage(PREFIX, DAY)
+    successor = MortalPages(disordered)
+
+    assert long_listing(checkpoints, successor, PageClock(), 8).usage(PREFIX, DAY) == WHOLE
+    assert checkpoints.under_way() == []
+
+
 def test_what_is_recorded_is_measured_anew(checkpoints: Checkpoints) -> None:
     done = long_listing(checkpoints, MortalPages(BUCKET), PageClock())
     done.usage(PREFIX, DAY)

@@ -150,3 +150,29 @@ def test_times_that_are_no_times_are_refused(body: bytes) -> None:
     page = read_page(body, "p/")
     with pytest.raises(WrongPage):
         page.last_written()
+
+
+def test_the_keys_of_a_page_and_the_sizes_of_its_first() -> None:
+    page = read_page(listing_xml(ENTRIES), "")
+
+    assert page.keys() == [key for key, _ in ENTRIES]
+    assert page.sizes_of_first(0) == []
+    assert page.sizes_of_first(len(ENTRIES) - 1) == [size for _, size in ENTRIES[:-1]]
+    assert read_page(listing_xml([]), "").keys() == []
+
+
+def test_keys_and_sizes_that_do_not_belong_together_are_refused() -> None:
+    more_keys = read_page(
+        listing_xml([("a", 1), ("b", 2)]).replace(b"<Key>a</Key>", b"<Key>a</Key><Key>a</Key>"), ""
+    )
+    with pytest.raises(WrongPage, match="2 sizes stand beside 3 keys"):
+        more_keys.keys()
+
+    elsewhere = read_page(
+        listing_xml([("a", 1), ("b", 2), ("c", 3)])
+        .replace(b"<Size>1</Size>", b"")
+        .replace(b"<Size>3</Size>", b"<Size>3</Size><Size>1</Size>"),
+        "",
+    )
+    with pytest.raises(WrongPage, match="2 objects have 1 sizes"):
+        elsewhere.sizes_of_first(2)
