@@ -18,6 +18,7 @@ import pytest
 from infra.embedded_aws import EmbeddedAws
 from infra.stack import StackOutputs, deploy, template_path
 from infra.stripe_simulator import Seed, SeedMeter, SettableClock, StripeSimulator, serve
+from tests.integration.operator import Operator
 from tests.integration.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -179,3 +180,10 @@ def scenario(
         made = Scenario(stack, simulator, served.url, wall)
         yield made
         made.close()
+
+
+@pytest.fixture
+def operator(scenario: Scenario, monkeypatch: pytest.MonkeyPatch) -> Operator:
+    for name, value in scenario.stack.environment().items():
+        monkeypatch.setenv(name, value)
+    return Operator(scenario, monkeypatch)

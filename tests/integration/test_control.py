@@ -133,9 +133,9 @@ def test_the_doctor_warns_of_what_is_held_back(operator: Operator) -> None:
         for finding in json.loads(result.stdout)["findings"]
         if finding["check"] == "sending"
     ]
-    assert [finding["remedy"] for finding in sending] == [
-        "siftbeam-billing resume",
-        "siftbeam-billing resume --customer cus_A",
+    assert [finding["commands"] for finding in sending] == [
+        ["siftbeam-billing resume"],
+        ["siftbeam-billing resume --customer cus_A"],
     ]
     assert "(ana: prices change)" in sending[0]["detail"]
 

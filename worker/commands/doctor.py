@@ -42,6 +42,7 @@ def doctor(as_json: AsJson = False) -> None:
                         "standing": finding.verdict.standing,
                         "detail": finding.verdict.detail,
                         "remedy": finding.verdict.remedy,
+                        "commands": list(finding.verdict.commands),
                     }
                     for finding in findings
                 ],
@@ -59,14 +60,17 @@ def _print(findings: Sequence[Finding]) -> None:
         ("check", "", "found"),
         [(finding.check, finding.verdict.standing, finding.verdict.detail) for finding in findings],
     )
-    # Remedies stand below, each on a line of its own: a table's cell would break the commands.
-    ailing: dict[str, list[str]] = {}
+    # Remedies stand below, each command on a line of its own: to be copied as it is.
+    ailing: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for finding in findings:
         if finding.verdict.remedy is not None:
-            ailing.setdefault(finding.verdict.remedy, []).append(finding.check)
-    for remedy, checks in ailing.items():
+            told = finding.verdict.remedy, finding.verdict.commands
+            ailing.setdefault(told, []).append(finding.check)
+    for (remedy, commands), checks in ailing.items():
         text = f"{', '.join(dict.fromkeys(checks))}:\n  {remedy}"
         console.print(text, soft_wrap=True, markup=False, emoji=False)
+        for command in commands:
+            console.print(f"    {command}", soft_wrap=True, markup=False, emoji=False)
     counts = {
         standing: sum(1 for finding in findings if finding.verdict.standing is standing)
         for standing in Standing

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
 from worker.doctor.check import NotChecked, failed, ok
+from worker.doctor.shell import as_json, aws, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import NotificationConfigurationResponseTypeDef
 
     from worker.doctor.check import Verdict
+    from worker.doctor.shell import JsonValue
 
 _MISSING = {"404", "NoSuchBucket", "NotFound"}
 _CREATED = ("s3:ObjectCreated:*", "s3:ObjectCreated:Put")
@@ -27,22 +29,34 @@ class Bucket:
         s3: the client.
         name: the bucket's.
         queue: the full name of the queue that outputs are told to.
+        watched_bucket: the bucket that the rule for new outputs watches; None where unknown.
     """
 
-    def __init__(self, s3: S3Client, name: str, queue: str) -> None:
+    def __init__(
+        self, s3: S3Client, name: str, queue: str, watched_bucket: Callable[[], str | None]
+    ) -> None:
         self._s3 = s3
         self._name = name
         self._queue = queue
+        self._watched_bucket = watched_bucket
 
     def look(self) -> Iterator[Verdict]:
         """Whether it exists and may be used."""
-        if self._exists():
+        if self.exists():
             yield ok(self._name)
-        else:
+            return
+        watched = self._watched_bucket()
+        if watched is None or watched == self._name:
             yield failed(
                 f"there is no bucket {self._name}",
                 "set SIFTBEAM_BUCKET to the bucket that holds the customers' files, or deploy the "
                 "data template with CreateBucket=true",
+            )
+        else:
+            yield failed(
+                f"there is no bucket {self._name}; the rule for new outputs watches {watched}",
+                "name the bucket that holds the customers' files",
+                setting("BUCKET", watched),
             )
 
     def look_at_notifications(self) -> Iterator[Verdict]:
@@ -50,8 +64,8 @@ class Bucket:
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html
         """
-        if not self._exists():
-            raise NotChecked(f"there is no bucket {self._name}")
+        if not self.exists():
+            raise NotChecked("the bucket is not there, see bucket")
         if self.notifies_queue():
             yield ok(f"to {self._queue}")
             return
@@ -61,9 +75,16 @@ class Bucket:
         yield failed(
             "the bucket tells nobody of new outputs: no finished run is noticed before the "
             "nightly sweep",
-            "switch on Amazon EventBridge in the bucket's properties, or (this replaces the "
-            "notifications there are) aws s3api put-bucket-notification-configuration --bucket "
-            f"{self._name} --notification-configuration '{{\"EventBridgeConfiguration\": {{}}}}'",
+            "switch on Amazon EventBridge in the bucket's properties, beside the notifications "
+            "there are",
+            aws(
+                "s3api",
+                "put-bucket-notification-configuration",
+                "--bucket",
+                self._name,
+                "--notification-configuration",
+                as_json({**self._settable(), "EventBridgeConfiguration": {}}),
+            ),
         )
 
     def notifies_queue(self) -> bool:
@@ -74,10 +95,21 @@ class Bucket:
             for entry in self._notifications().get("QueueConfigurations", ())
         )
 
+    def _settable(self) -> dict[str, JsonValue]:
+        """The notifications there are: setting them replaces them all."""
+        answer = self._notifications()
+        # The answer's shape is the request's, beside what every answer carries.
+        return {
+            str(name): cast("JsonValue", value)
+            for name, value in answer.items()
+            if name != "ResponseMetadata"
+        }
+
     def _notifications(self) -> NotificationConfigurationResponseTypeDef:
         return self._s3.get_bucket_notification_configuration(Bucket=self._name)
 
-    def _exists(self) -> bool:
+    def exists(self) -> bool:
+        """Whether there is such a bucket."""
         try:
             self._s3.head_bucket(Bucket=self._name)
         except ClientError as error:

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    SSOError,
+    TokenRetrievalError,
+)
 
 from worker.errors import BillingError
 
@@ -15,11 +27,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _THREADS = 8
-DEPLOY = (
-    "deploy infra/data.yaml (`make deploy STACKS=data`, on an emulator `siftbeam-billing "
-    "provision`); CloudFormation does not notice what was removed by hand: there, delete the stack "
-    "first, its tables are kept"
+# What says that AWS cannot be used at all, whichever call it was:
+# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and each service's own.
+_NO_ACCESS = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
 )
+_NO_ANSWER = (
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProxyConnectionError,
+    SSOError,
+    TokenRetrievalError,
+)
+ACCOUNT = "AWS account"
+FIRST = "mend that first, then run doctor again"
 
 
 class Standing(StrEnum):
@@ -38,11 +75,13 @@ class Verdict:
         standing: how it stands.
         detail: what was found, in a sentence.
         remedy: what mends it; None where nothing has to be.
+        commands: the same as shell commands, in order; none where it takes more than commands.
     """
 
     standing: Standing
     detail: str
     remedy: str | None = None
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +114,14 @@ def ok(detail: str) -> Verdict:
     return Verdict(Standing.OK, detail)
 
 
-def warning(detail: str, remedy: str) -> Verdict:
+def warning(detail: str, remedy: str, *commands: str) -> Verdict:
     """It works, but somebody should know."""
-    return Verdict(Standing.WARNING, detail, remedy)
+    return Verdict(Standing.WARNING, detail, remedy, commands)
 
 
-def failed(detail: str, remedy: str) -> Verdict:
+def failed(detail: str, remedy: str, *commands: str) -> Verdict:
     """It does not work, or not safely."""
-    return Verdict(Standing.FAILED, detail, remedy)
+    return Verdict(Standing.FAILED, detail, remedy, commands)
 
 
 def run(checks: Sequence[Check]) -> list[Finding]:
@@ -101,17 +140,9 @@ def _run_one(check: Check) -> list[Verdict]:
     try:
         verdicts.extend(check.look())
     except NotChecked as reason:
-        verdicts.append(warning(f"not checked: {reason}", "mend that first, then run doctor again"))
-    except ClientError as error:
-        verdicts.append(_refused(error))
-    except BotoCoreError as error:
-        verdicts.append(
-            failed(
-                f"could not be checked: AWS: {error}",
-                "set the AWS credentials and AWS_REGION (on an emulator AWS_ENDPOINT_URL), and "
-                "see that the endpoint can be reached from here",
-            )
-        )
+        verdicts.append(warning(f"not checked: {reason}", FIRST))
+    except (ClientError, BotoCoreError) as error:
+        verdicts.append(_unanswered(check, error))
     except BillingError as error:
         verdicts.append(failed(f"could not be checked: {error}", "see the reason given"))
     except Exception as error:  # noqa: BLE001 - a broken check must not hide the others
@@ -126,8 +157,19 @@ def _run_one(check: Check) -> list[Verdict]:
     return troubles or verdicts or [ok("")]
 
 
-def _refused(error: ClientError) -> Verdict:
-    details = error.response["Error"]
+def _unanswered(check: Check, error: ClientError | BotoCoreError) -> Verdict:
+    """What AWS's refusal or silence says; what holds for every call is said by one check."""
+    details = error.response["Error"] if isinstance(error, ClientError) else {}
+    useless = isinstance(error, _NO_ANSWER) or details.get("Code") in _NO_ACCESS
+    if useless and check.name != ACCOUNT:
+        return warning(f"not checked: AWS cannot be asked, see {ACCOUNT}", FIRST)
+    if useless or not isinstance(error, ClientError):
+        return failed(
+            f"could not be checked: AWS: {error}",
+            "set the AWS credentials (`aws sts get-caller-identity` shows whose they are) and "
+            "AWS_REGION, on an emulator AWS_ENDPOINT_URL, and see that the endpoint can be reached "
+            "from here",
+        )
     return failed(
         f"could not be checked: {error.operation_name}: {details['Code']}: {details['Message']}",
         f"allow {error.operation_name} to whoever runs doctor, if it is the permission that lacks; "

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING
 from producers.queues import Queue
 from worker.doctor.account import look_at_account
 from worker.doctor.bucket import Bucket
-from worker.doctor.check import Check
+from worker.doctor.check import ACCOUNT, Check
 from worker.doctor.clocks import look_at_aws_clock, look_at_stripe_clock
 from worker.doctor.customers import CustomersCheck
 from worker.doctor.days import look_at_days
+from worker.doctor.deployment import Deployment
 from worker.doctor.firing import look_at_firings
 from worker.doctor.late_rows import LateRows
 from worker.doctor.meters import look_at_meter
 from worker.doctor.permissions import look_at_permissions
 from worker.doctor.prices import look_at_price
-from worker.doctor.queues import queue_checks
-from worker.doctor.schedules import Schedules
+from worker.doctor.queues import QueuesCheck
+from worker.doctor.schedules import Schedules, watched_bucket
 from worker.doctor.secret import look_at_secret, look_at_stripe
 from worker.doctor.sending import look_at_sending
-from worker.doctor.tables import table_checks
+from worker.doctor.tables import shapes, table_checks
 from worker.doctor.version import look_at_version
 from worker.stripe_api.drafts import grace_of_drafts
 from worker.stripe_api.subscriptions import StripeSubscriptions
@@ -51,23 +52,35 @@ def every_check(
     """
     settings, clients, stripe = installation.settings, installation.clients, installation.stripe
     queues, names = installation.queues, installation.tables
-    bucket = Bucket(clients.s3, settings.bucket, queues.name(Queue.FILE_PROCESSED))
+    from_table = settings.customer_source == "dynamodb"
+    tables = shapes(names, customers=from_table)
+    deployment = Deployment(
+        clients.sqs, clients.dynamodb, settings.queue_prefix, [shape.name for shape in tables]
+    )
+    bucket = Bucket(
+        clients.s3,
+        settings.bucket,
+        queues.name(Queue.FILE_PROCESSED),
+        partial(watched_bucket, events, settings.queue_prefix),
+    )
     rules = Schedules(
-        events,
-        queues,
-        settings,
-        told_directly=bucket.notifies_queue,
+        events=events,
+        queues=queues,
+        settings=settings,
+        bucket=bucket,
+        deployment=deployment,
         grace_of_drafts=partial(grace_of_drafts, stripe),
     )
     late = LateRows(clients.dynamodb, names.daily, installation.ledger, installation.clock)
     storage, file = settings.storage_event_name, settings.file_event_name
-    from_table = settings.customer_source == "dynamodb"
     customers = CustomersCheck(
         dynamodb=clients.dynamodb,
         names=names,
         stripe=stripe,
         subscriptions=StripeSubscriptions(stripe, installation.metered_prices),
-        event_name=storage,
+        ledger=installation.ledger,
+        controls=installation.controls.read,
+        settings=settings,
         clock=installation.clock,
     )
     ids = (Check("customers", customers.look_at_ids),) if from_table else ()
@@ -80,16 +93,16 @@ def every_check(
     )
     return (
         Check("version", look_at_version),
-        Check("AWS account", partial(look_at_account, clients.sqs, settings)),
+        Check(ACCOUNT, partial(look_at_account, clients.sqs, settings)),
         Check("clock, AWS", partial(look_at_aws_clock, clients.sqs, settings, machine)),
-        *table_checks(clients.dynamodb, names, customers=from_table),
-        *queue_checks(clients.sqs, queues),
+        *table_checks(clients.dynamodb, tables, deployment),
+        *QueuesCheck(clients.sqs, queues, settings.queue_prefix, deployment).checks(),
         Check("bucket", bucket.look),
         Check("bucket notifications", bucket.look_at_notifications),
         *rules.checks(),
         *fired,
         Check("secret", partial(look_at_secret, clients.secrets, settings)),
-        Check("Stripe", partial(look_at_stripe, stripe)),
+        Check("Stripe", partial(look_at_stripe, stripe, settings)),
         Check("Stripe key", partial(look_at_permissions, stripe)),
         Check("clock, Stripe", partial(look_at_stripe_clock, stripe, installation.clock)),
         Check(

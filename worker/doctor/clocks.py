@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _TOO_FAR = timedelta(minutes=5)
 _NOTABLE = timedelta(seconds=30)
-_REMEDY = "synchronize this machine's clock by NTP (chrony, systemd-timesyncd; Fargate does so)"
+_REMEDY = "synchronize this machine's clock by NTP (Fargate does so by itself)"
+_NTP = "sudo timedatectl set-ntp true"
 
 
 def look_at_aws_clock(sqs: SQSClient, settings: Settings, machine: Clock) -> Iterator[Verdict]:
@@ -52,8 +53,10 @@ def judge(whose: str, theirs: datetime | None, ours: datetime) -> Iterator[Verdi
     ahead = ours - theirs
     said = f"{abs(ahead).total_seconds():,.0f} s {'ahead of' if ahead > timedelta(0) else 'behind'}"
     if abs(ahead) >= _TOO_FAR:
-        yield failed(f"this machine's clock is {said} {whose}'s: usage gets a wrong time", _REMEDY)
+        yield failed(
+            f"this machine's clock is {said} {whose}'s: usage gets a wrong time", _REMEDY, _NTP
+        )
     elif abs(ahead) >= _NOTABLE:
-        yield warning(f"this machine's clock is {said} {whose}'s", _REMEDY)
+        yield warning(f"this machine's clock is {said} {whose}'s", _REMEDY, _NTP)
     else:
         yield ok(f"agrees with {whose}'s")

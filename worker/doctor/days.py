@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from producers.billing_month import BillingMonth
-from worker.doctor.check import NotChecked, ok, warning
+from worker.doctor.asking import tables_there
+from worker.doctor.check import ok, warning
+from worker.doctor.shell import billing
 from worker.report.wording import ranges
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from worker.doctor.check import Verdict
     from worker.tables.daily import DailyTable
 
-_ABSENT = {"ResourceNotFoundException", "ValidationException"}
 _NAMED = 10
 _DAY = timedelta(days=1)
 
@@ -32,22 +31,22 @@ def look_at_days(daily: DailyTable, clock: Clock) -> Iterator[Verdict]:
     """
     yesterday = clock.now().date() - _DAY
     month = BillingMonth(yesterday.year, yesterday.month)
-    try:
+    with tables_there("the daily table"):
         gaps = list(_gaps(daily, month, yesterday))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in _ABSENT:
-            raise
-        raise NotChecked("the daily table or its index is missing, see the tables") from None
     if not gaps:
         yield ok(f"{month} complete up to {yesterday}")
         return
     named = "; ".join(f"{customer} {ranges(days)}" for customer, days in gaps[:_NAMED])
     more = f"; and {len(gaps) - _NAMED:,} customers more" if len(gaps) > _NAMED else ""
-    first = min(day for _, days in gaps for day in days)
+    lacking = sorted({day for _, days in gaps for day in days})
+    only = {customer for customer, _ in gaps} if len(gaps) == 1 else ()
+    narrowed = [word for customer in only for word in ("--customer", customer)]
     yield warning(
         f"days without a row, not in the average: {named}{more}",
-        f"`siftbeam-billing enqueue daily --date {first}`, and likewise each other day, records "
-        "what can still be measured; `siftbeam-billing dlq list` says why the day failed",
+        "see why they failed (`siftbeam-billing dlq list`), then measure what can still be "
+        "measured; nothing that is there is touched"
+        + (f". {len(lacking) - _NAMED:,} days more" if len(lacking) > _NAMED else ""),
+        *(billing("enqueue", "daily", "--date", str(day), *narrowed) for day in lacking[:_NAMED]),
     )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import getpass
 import itertools
 from datetime import date
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from producers.billing_month import BillingMonth
 from worker import expressions
-from worker.doctor.check import NotChecked, ok, warning
+from worker.doctor.asking import tables_there
+from worker.doctor.check import ok, warning
+from worker.doctor.shell import billing
 from worker.ledger.fact import storage_key
 from worker.month_rows import basis_of
 from worker.tables.attributes import text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from worker.doctor.check import Verdict
     from worker.ledger.store import Ledger
 
-_ABSENT = {"ResourceNotFoundException", "ValidationException"}
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html
 _BATCH = 100
 _NAMED = 20
@@ -49,21 +49,18 @@ class LateRows:
 
     def look(self) -> Iterator[Verdict]:
         """Name the first late rows there are."""
-        try:
+        with tables_there("the daily table, the ledger"):
             late = list(itertools.islice(self._late(), _NAMED + 1))
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _ABSENT:
-                raise
-            raise NotChecked(
-                f"{self._table}, its {STATUS_INDEX} or the ledger is missing, see the tables"
-            ) from None
         if not late:
             yield ok("none")
             return
         named = ", ".join(f"{customer} {day}" for customer, day in late[:_NAMED])
+        facts = dict.fromkeys(storage_key(customer, _month(day)) for customer, day in late)
+        decision = ("--by", getpass.getuser(), "--why", "rows that came late")
         yield warning(
             f"billed without these rows: {named}{', and more' if len(late) > _NAMED else ''}",
-            "`siftbeam-billing adjust` bills the difference as a fact of its own",
+            "bill the difference as a fact of its own; it is shown first, and asked about",
+            *(billing("adjust", fact, "--from-rows", *decision) for fact in facts),
         )
 
     def _late(self) -> Iterator[tuple[str, date]]:

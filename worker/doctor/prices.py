@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worker.doctor.asking import asked
-from worker.doctor.check import failed, ok, warning
+from worker.doctor.check import NotChecked, failed, ok, warning
+from worker.doctor.shell import billing
 from worker.stripe_api.meters import stripe_meters
 from worker.stripe_api.prices import meter_prices
 from worker.stripe_setup.catalogue import price_differences
@@ -25,12 +26,12 @@ def look_at_price(stripe: StripeConnection, entry: Entry) -> Iterator[Verdict]:
         meter = next((m for m in meters if m.active and m.event_name == entry.event_name), None)
         prices = () if meter is None else meter_prices(stripe, meter.id)
     if meter is None:
-        yield ok("see the meter")
-        return
+        raise NotChecked(f"there is no active meter, see meter {entry.event_name}")
     if not prices:
         yield failed(
             "no active price is on the meter: its usage is on no invoice",
-            "`siftbeam-billing stripe setup` creates one; then subscribe the customers to it",
+            "create one; then subscribe the customers to it",
+            billing("stripe", "setup"),
         )
         return
     same = [price for price in prices if price.terms.currency == entry.terms.currency]
@@ -41,7 +42,8 @@ def look_at_price(stripe: StripeConnection, entry: Entry) -> Iterator[Verdict]:
     what = [each.what for price in same for each in price_differences(price.terms, entry.terms)]
     yield warning(
         f"no price is the settings' one: {found}" + (f": {what[0]}" if what else ""),
-        "`siftbeam-billing stripe check` says how each differs; set SIFTBEAM_CURRENCY, "
-        "SIFTBEAM_STORAGE_PRICE, SIFTBEAM_STORAGE_UNIT and SIFTBEAM_FILE_PRICE to Stripe's, so "
-        "that preview and report reckon as Stripe bills",
+        "see how each differs; set SIFTBEAM_CURRENCY, SIFTBEAM_STORAGE_PRICE, "
+        "SIFTBEAM_STORAGE_UNIT and SIFTBEAM_FILE_PRICE to Stripe's, so that preview and report "
+        "reckon as Stripe bills",
+        billing("stripe", "check"),
     )

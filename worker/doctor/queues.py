@@ -6,8 +6,10 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING
 
+from producers.messages import Job
 from producers.queues import Queue
-from worker.doctor.check import DEPLOY, Check, failed, ok, warning
+from worker.doctor.check import Check, failed, ok, warning
+from worker.doctor.shell import as_json, aws, billing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,13 +18,24 @@ if TYPE_CHECKING:
 
     from producers.queues import QueueDirectory
     from worker.doctor.check import Verdict
+    from worker.doctor.deployment import Deployment
+    from worker.doctor.shell import JsonValue
 
 # The worker dead-letters by its own judgement, with the reason, well before.
 _RECEIPTS = 20
-_FED_BY_RULES = frozenset({Queue.SCHEDULE, Queue.FILE_PROCESSED})
+OUTPUT_CREATED = "output-created"
+_FED_BY_RULES: dict[Queue, tuple[str, ...]] = {
+    Queue.SCHEDULE: tuple(Job),
+    Queue.FILE_PROCESSED: (OUTPUT_CREATED,),
+}
 _SENDERS = frozenset({"events.amazonaws.com", "s3.amazonaws.com"})
 _RETENTION_SECONDS = 14 * 24 * 3600
-_MISSING = f"set SIFTBEAM_QUEUE_PREFIX, or {DEPLOY}"
+_LARGEST = 262_144
+_LARGEST_DEAD = 1_048_576
+_CREATE = (
+    "create it anew; SQS takes a name again a minute after its queue was deleted, and a deployment "
+    "does not notice what was removed by hand"
+)
 _HELD = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -30,90 +43,178 @@ _HELD = (
 )
 
 
-def queue_checks(sqs: SQSClient, queues: QueueDirectory) -> Iterator[Check]:
-    """Two checks per queue: itself, and its dead-letter queue."""
-    for queue in Queue:
-        yield Check(f"queue {queues.name(queue)}", partial(_look_at_queue, sqs, queues, queue))
-        yield Check(
-            f"queue {queues.dead_letter_name(queue)}",
-            partial(_look_at_dead_letters, sqs, queues, queue),
-        )
+class QueuesCheck:
+    """Looks at the queues.
+
+    Args:
+        sqs: the client.
+        queues: names them.
+        prefix: begins the names of the queues and rules.
+        deployment: says what is here at all.
+    """
+
+    def __init__(
+        self, sqs: SQSClient, queues: QueueDirectory, prefix: str, deployment: Deployment
+    ) -> None:
+        self._sqs = sqs
+        self._queues = queues
+        self._prefix = prefix
+        self._deployment = deployment
+
+    def checks(self) -> Iterator[Check]:
+        """Two checks per queue: where its dead letters go, which it needs, and itself."""
+        for queue in Queue:
+            yield Check(
+                f"queue {self._queues.dead_letter_name(queue)}",
+                partial(self._look_at_dead_letters, queue),
+            )
+            yield Check(f"queue {self._queues.name(queue)}", partial(self._look_at_queue, queue))
+
+    def _look_at_queue(self, queue: Queue) -> Iterator[Verdict]:
+        name = self._queues.name(queue)
+        try:
+            url = self._queues.url(queue)
+        except self._sqs.exceptions.QueueDoesNotExist:
+            self._deployment.expect_queues()
+            target = self._deployment.arn("sqs", self._queues.dead_letter_name(queue))
+            wanted = {**_shape(_LARGEST), "RedrivePolicy": _redrive(target)}
+            yield failed("there is no such queue", _CREATE, self._create(name, queue, wanted))
+            return
+        attributes = _attributes(self._sqs, url)
+        yield ok(f"{_held(attributes):,} messages")
+        yield from self._look_at_redrive(queue, attributes, url)
+        if queue in _FED_BY_RULES and not _lets_rules_send(attributes.get("Policy", "")):
+            yield failed(
+                "its policy does not let EventBridge send: ticks or outputs never arrive",
+                "give it the policy of infra/data.yaml, which replaces the one it has",
+                _set(url, {"Policy": self._policy(queue)}),
+            )
+        yield from _look_at_retention(attributes, url)
+
+    def _look_at_dead_letters(self, queue: Queue) -> Iterator[Verdict]:
+        name = self._queues.dead_letter_name(queue)
+        try:
+            url = self._queues.dead_letter_url(queue)
+        except self._sqs.exceptions.QueueDoesNotExist:
+            self._deployment.expect_queues()
+            source = self._deployment.arn("sqs", self._queues.name(queue))
+            allowed = as_json({"redrivePermission": "byQueue", "sourceQueueArns": [source]})
+            wanted = {**_shape(_LARGEST_DEAD), "RedriveAllowPolicy": allowed}
+            yield failed(
+                "there is no such queue: what fails would be lost",
+                _CREATE,
+                self._create(name, queue, wanted),
+            )
+            return
+        attributes = _attributes(self._sqs, url)
+        held = _held(attributes)
+        if held:
+            yield warning(
+                f"{held:,} dead letters",
+                "see what failed and why, mend that, then `siftbeam-billing dlq replay`",
+                billing("dlq", "list", "--queue", self._queues.name(queue)),
+            )
+        else:
+            yield ok("no dead letters")
+        yield from _look_at_retention(attributes, url)
+        try:
+            source_attributes = _attributes(self._sqs, self._queues.url(queue))
+        except self._sqs.exceptions.QueueDoesNotExist:
+            return  # the queue's own check says so
+        largest = int(source_attributes["MaximumMessageSize"])
+        if int(attributes["MaximumMessageSize"]) < largest:
+            yield failed(
+                f"it takes messages up to {int(attributes['MaximumMessageSize']):,} bytes, its "
+                f"queue up to {largest:,}: a large one could not be dead-lettered",
+                "let it take as large ones",
+                _set(url, {"MaximumMessageSize": str(_LARGEST_DEAD)}),
+            )
+
+    def _look_at_redrive(
+        self, queue: Queue, attributes: Mapping[str, str], url: str
+    ) -> Iterator[Verdict]:
+        dead_letter_name = self._queues.dead_letter_name(queue)
+        target = attributes["QueueArn"].rsplit(":", 1)[0] + f":{dead_letter_name}"
+        command = _set(url, {"RedrivePolicy": _redrive(target)})
+        remedy = f"send its dead letters to {dead_letter_name} after {_RECEIPTS} receipts"
+        written = attributes.get("RedrivePolicy")
+        if not written:
+            yield failed(
+                "it has no redrive policy: a poisonous message would return forever",
+                remedy,
+                command,
+            )
+            return
+        redrive = json.loads(written)
+        if redrive.get("deadLetterTargetArn") != target:
+            yield failed(
+                f"its dead letters go to {redrive.get('deadLetterTargetArn')}, not to "
+                f"{dead_letter_name}",
+                remedy,
+                command,
+            )
+        receipts = int(redrive.get("maxReceiveCount", 0))
+        if receipts < _RECEIPTS:
+            yield failed(
+                f"SQS takes a message away after {receipts} receipts, before the worker has "
+                f"decided and without a reason; maxReceiveCount has to be {_RECEIPTS}",
+                remedy,
+                command,
+            )
+        elif receipts > _RECEIPTS:
+            yield warning(
+                f"maxReceiveCount is {receipts}, expected {_RECEIPTS}",
+                remedy,
+                command,
+            )
+
+    def _create(self, name: str, queue: Queue, attributes: Mapping[str, str]) -> str:
+        wanted = {**attributes, "Policy": self._policy(queue)}
+        return aws("sqs", "create-queue", "--queue-name", name, "--attributes", as_json(wanted))
+
+    def _policy(self, queue: Queue) -> str:
+        """As infra/data.yaml has it: TLS only, and from outside our own rules alone may send."""
+        statements: list[JsonValue] = [
+            {
+                "Sid": "DenyWithoutTls",
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "sqs:*",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            }
+        ]
+        rules = _FED_BY_RULES.get(queue, ())
+        if rules:
+            arns = [self._deployment.arn("events", f"rule/{self._prefix}{rule}") for rule in rules]
+            statements.append(
+                {
+                    "Sid": "AllowOwnRules",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": "*",
+                    "Condition": {
+                        "StringEquals": {"aws:SourceAccount": self._deployment.account},
+                        "ArnEquals": {"aws:SourceArn": arns},
+                    },
+                }
+            )
+        return as_json({"Version": "2012-10-17", "Statement": statements})
 
 
-def _look_at_queue(sqs: SQSClient, queues: QueueDirectory, queue: Queue) -> Iterator[Verdict]:
-    try:
-        url = queues.url(queue)
-    except sqs.exceptions.QueueDoesNotExist:
-        yield failed("there is no such queue", _MISSING)
-        return
-    attributes = _attributes(sqs, url)
-    yield ok(f"{_held(attributes):,} messages")
-    yield from _look_at_redrive(attributes, url, queues.dead_letter_name(queue))
-    if queue in _FED_BY_RULES and not _lets_rules_send(attributes.get("Policy", "")):
-        yield failed(
-            "its policy does not let EventBridge send: ticks or outputs never arrive",
-            f"put the queue policy of infra/data.yaml back: {DEPLOY}",
-        )
-    yield from _look_at_retention(attributes, url)
+def _redrive(target: str) -> str:
+    return as_json({"deadLetterTargetArn": target, "maxReceiveCount": _RECEIPTS})
 
 
-def _look_at_dead_letters(
-    sqs: SQSClient, queues: QueueDirectory, queue: Queue
-) -> Iterator[Verdict]:
-    try:
-        url = queues.dead_letter_url(queue)
-    except sqs.exceptions.QueueDoesNotExist:
-        yield failed("there is no such queue: what fails would be lost", _MISSING)
-        return
-    attributes = _attributes(sqs, url)
-    held = _held(attributes)
-    if held:
-        yield warning(
-            f"{held:,} dead letters",
-            f"`siftbeam-billing dlq list` says what failed and why (queue {queues.name(queue)})",
-        )
-    else:
-        yield ok("no dead letters")
-    yield from _look_at_retention(attributes, url)
-    try:
-        source = _attributes(sqs, queues.url(queue))
-    except sqs.exceptions.QueueDoesNotExist:
-        return  # the queue's own check says so
-    largest = int(source["MaximumMessageSize"])
-    if int(attributes["MaximumMessageSize"]) < largest:
-        yield failed(
-            f"it takes messages up to {int(attributes['MaximumMessageSize']):,} bytes, its queue "
-            f"up to {largest:,}: a large one could not be dead-lettered",
-            _set(url, "MaximumMessageSize=1048576"),
-        )
-
-
-def _look_at_redrive(
-    attributes: Mapping[str, str], url: str, dead_letter_name: str
-) -> Iterator[Verdict]:
-    target = attributes["QueueArn"].rsplit(":", 1)[0] + f":{dead_letter_name}"
-    policy = json.dumps({"deadLetterTargetArn": target, "maxReceiveCount": _RECEIPTS})
-    remedy = _set(url, f"'{json.dumps({'RedrivePolicy': policy})}'")
-    written = attributes.get("RedrivePolicy")
-    if not written:
-        yield failed("it has no redrive policy: a poisonous message would return forever", remedy)
-        return
-    redrive = json.loads(written)
-    if redrive.get("deadLetterTargetArn") != target:
-        yield failed(
-            f"its dead letters go to {redrive.get('deadLetterTargetArn')}, not to "
-            f"{dead_letter_name}",
-            remedy,
-        )
-    receipts = int(redrive.get("maxReceiveCount", 0))
-    if receipts < _RECEIPTS:
-        yield failed(
-            f"SQS takes a message away after {receipts} receipts, before the worker has decided "
-            f"and without a reason; maxReceiveCount has to be {_RECEIPTS}",
-            remedy,
-        )
-    elif receipts > _RECEIPTS:
-        yield warning(f"maxReceiveCount is {receipts}, expected {_RECEIPTS}", remedy)
+def _shape(largest: int) -> dict[str, str]:
+    return {
+        "MaximumMessageSize": str(largest),
+        "MessageRetentionPeriod": str(_RETENTION_SECONDS),
+        "ReceiveMessageWaitTimeSeconds": "20",
+        "VisibilityTimeout": "60",
+        "SqsManagedSseEnabled": "true",
+    }
 
 
 def _lets_rules_send(policy: str) -> bool:
@@ -136,7 +237,8 @@ def _look_at_retention(attributes: Mapping[str, str], url: str) -> Iterator[Verd
     if kept != _RETENTION_SECONDS:
         yield failed(
             f"it keeps messages for {kept:,} seconds instead of 14 days",
-            _set(url, f"MessageRetentionPeriod={_RETENTION_SECONDS}"),
+            "let it keep them for 14 days",
+            _set(url, {"MessageRetentionPeriod": str(_RETENTION_SECONDS)}),
         )
 
 
@@ -150,5 +252,7 @@ def _held(attributes: Mapping[str, str]) -> int:
     return sum(int(attributes.get(name, "0")) for name in _HELD)
 
 
-def _set(url: str, attributes: str) -> str:
-    return f"aws sqs set-queue-attributes --queue-url {url} --attributes {attributes}"
+def _set(url: str, attributes: Mapping[str, str]) -> str:
+    return aws(
+        "sqs", "set-queue-attributes", "--queue-url", url, "--attributes", as_json(attributes)
+    )

@@ -7,10 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from producers.messages import Job
 from producers.queues import Queue
-from worker.doctor.check import DEPLOY, Check, failed, ok, warning
+from worker.doctor.check import Check, NotChecked, failed, ok, warning
 from worker.doctor.cron import first_of_month
+from worker.doctor.queues import OUTPUT_CREATED
+from worker.doctor.shell import as_json, aws, setting
 from worker.errors import BillingError
 
 if TYPE_CHECKING:
@@ -20,11 +24,23 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import DescribeRuleResponseTypeDef
 
     from producers.queues import QueueDirectory
+    from worker.doctor.bucket import Bucket
     from worker.doctor.check import Verdict
+    from worker.doctor.deployment import Deployment
+    from worker.doctor.shell import JsonValue
     from worker.settings import Settings
 
-_MISSING = f"set SIFTBEAM_QUEUE_PREFIX, or {DEPLOY}"
-_OUTPUT_CREATED = "output-created"
+_CREATE = "create it anew; a deployment does not notice what was removed by hand"
+# As infra/data.yaml has them.
+_EXPRESSIONS = {
+    Job.DAILY: "cron(0 1 * * ? *)",
+    Job.MONTHLY: "cron(0 2 1 * ? *)",
+    Job.RESOLVE: "cron(15 * * * ? *)",
+    Job.RECONCILE: "cron(0 6 * * ? *)",
+    Job.SWEEP: "cron(30 3 * * ? *)",
+}
+_EARLY = "cron(5 0 1 * ? *)"
+_RETRY = {"MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185}
 
 
 class Schedules:
@@ -34,41 +50,47 @@ class Schedules:
         events: the client.
         queues: names the queues that the rules send to.
         settings: prefix, bucket, grace period and timestamp.
-        told_directly: whether S3 tells our queue of outputs without EventBridge.
+        bucket: says whether S3 tells our queue of outputs without EventBridge.
+        deployment: says what is here at all.
         grace_of_drafts: how long Stripe's draft invoices stay drafts; None where there are none.
     """
 
     def __init__(
         self,
+        *,
         events: EventBridgeClient,
         queues: QueueDirectory,
         settings: Settings,
-        told_directly: Callable[[], bool],
+        bucket: Bucket,
+        deployment: Deployment,
         grace_of_drafts: Callable[[], timedelta | None],
     ) -> None:
         self._events = events
         self._queues = queues
         self._settings = settings
-        self._told_directly = told_directly
+        self._bucket = bucket
+        self._deployment = deployment
         self._grace_of_drafts = grace_of_drafts
 
     def checks(self) -> Iterator[Check]:
         """A check per rule."""
         for job in Job:
-            name = self._settings.queue_prefix + job
-            yield Check(f"rule {name}", partial(self._look_at_tick, name, job))
-        yield Check(
-            f"rule {self._settings.queue_prefix}{_OUTPUT_CREATED}", self._look_at_output_rule
-        )
+            yield Check(f"rule {self._name(job)}", partial(self._look_at_tick, job))
+        yield Check(f"rule {self._name(OUTPUT_CREATED)}", self._look_at_output_rule)
 
-    def _look_at_tick(self, name: str, job: Job) -> Iterator[Verdict]:
-        rule = self._rule(name)
+    def _look_at_tick(self, job: Job) -> Iterator[Verdict]:
+        rule = self._rule(job)
         if rule is None:
-            yield failed("there is no such rule: its tick never comes", _MISSING)
+            yield failed(
+                "there is no such rule: its tick never comes",
+                _CREATE,
+                self._put(job, "--schedule-expression", _EXPRESSIONS[job]),
+                self._aim(job, Queue.SCHEDULE),
+            )
             return
         expression = rule.get("ScheduleExpression", "")
         yield ok(expression)
-        yield from self._look_at_state(rule, name, Queue.SCHEDULE)
+        yield from self._look_at_state(rule, job, Queue.SCHEDULE)
         if job is Job.MONTHLY and self._settings.event_timestamp == "month_end":
             yield from self._look_at_grace(expression)
 
@@ -85,70 +107,137 @@ class Schedules:
             yield failed(
                 f"Stripe's draft invoices become final {hours} h after their period, and "
                 f"SIFTBEAM_STRIPE_GRACE_HOURS says {said}",
-                f"set SIFTBEAM_STRIPE_GRACE_HOURS={hours}, or the grace period in Stripe "
-                f"(Settings, Billing, Invoices) to {said} hours",
+                f"say {hours}, here and as StripeGraceHours of the compute template; or set the "
+                f"grace period in Stripe (Settings, Billing, Invoices) to {said} hours",
+                setting("STRIPE_GRACE_HOURS", hours),
             )
-        yield from judge_grace(expression, hours)
+        yield from judge_grace(
+            expression, hours, self._put(Job.MONTHLY, "--schedule-expression", _EARLY)
+        )
 
     def _look_at_output_rule(self) -> Iterator[Verdict]:
-        name = self._settings.queue_prefix + _OUTPUT_CREATED
-        if self._told_directly():
+        if not self._bucket.exists():
+            raise NotChecked("the bucket is not there, see bucket")
+        if self._bucket.notifies_queue():
             yield ok("not needed: the bucket notifies the queue itself")
             return
-        rule = self._rule(name)
+        rule = self._rule(OUTPUT_CREATED)
+        put = self._put(OUTPUT_CREATED, "--event-pattern", as_json(self._pattern()))
         if rule is None:
-            yield failed("there is no such rule: no output is noticed", _MISSING)
+            aim = self._aim(OUTPUT_CREATED, Queue.FILE_PROCESSED)
+            yield failed("there is no such rule: no output is noticed", _CREATE, put, aim)
             return
         yield ok(f"{self._settings.bucket}/{self._settings.output_prefix}")
-        yield from self._look_at_state(rule, name, Queue.FILE_PROCESSED)
+        yield from self._look_at_state(rule, OUTPUT_CREATED, Queue.FILE_PROCESSED)
         if not matches(rule.get("EventPattern", ""), self._settings):
             yield failed(
                 f"its pattern does not cover {self._settings.output_prefix} of bucket "
                 f"{self._settings.bucket}",
-                "deploy the data template with the BucketName and OutputPrefix that "
-                "SIFTBEAM_BUCKET and SIFTBEAM_OUTPUT_PREFIX name",
+                "let it cover that, and deploy the data template with the BucketName and "
+                "OutputPrefix that SIFTBEAM_BUCKET and SIFTBEAM_OUTPUT_PREFIX name",
+                put,
             )
 
     def _look_at_state(
-        self, rule: DescribeRuleResponseTypeDef, name: str, queue: Queue
+        self, rule: DescribeRuleResponseTypeDef, what: str, queue: Queue
     ) -> Iterator[Verdict]:
         if rule.get("State") == "DISABLED":
-            yield failed("the rule is disabled", f"aws events enable-rule --name {name}")
+            yield failed(
+                "the rule is disabled",
+                "enable it; the data template's SchedulesState says what the next deployment makes "
+                "of it",
+                aws("events", "enable-rule", "--name", self._name(what)),
+            )
         target = f":{self._queues.name(queue)}"
-        targets = self._events.list_targets_by_rule(Rule=name)["Targets"]
+        pages = self._events.get_paginator("list_targets_by_rule").paginate(Rule=self._name(what))
+        targets = [each for page in pages for each in page["Targets"]]
         if not any(entry["Arn"].endswith(target) for entry in targets):
             yield failed(
                 f"the rule does not send to {self._queues.name(queue)}",
-                "remove the rule, then " + DEPLOY,
+                "let it send there",
+                self._aim(what, queue),
             )
 
-    def _rule(self, name: str) -> DescribeRuleResponseTypeDef | None:
+    def _rule(self, what: str) -> DescribeRuleResponseTypeDef | None:
         try:
-            return self._events.describe_rule(Name=name)
+            return self._events.describe_rule(Name=self._name(what))
         except self._events.exceptions.ResourceNotFoundException:
+            self._deployment.expect_queues()
             return None
 
+    def _name(self, what: str) -> str:
+        return self._settings.queue_prefix + what
 
-def judge_grace(expression: str, grace_hours: int) -> Iterator[Verdict]:
+    def _put(self, what: str, *when: str) -> str:
+        return aws("events", "put-rule", "--name", self._name(what), *when, "--state", "ENABLED")
+
+    def _aim(self, what: str, queue: Queue) -> str:
+        """The target, as infra/data.yaml has it."""
+        target: dict[str, JsonValue] = {
+            "Id": str(queue),
+            "Arn": self._deployment.arn("sqs", self._queues.name(queue)),
+            "DeadLetterConfig": {
+                "Arn": self._deployment.arn("sqs", self._queues.dead_letter_name(queue))
+            },
+            "RetryPolicy": _RETRY,
+        }
+        if what != OUTPUT_CREATED:
+            target["InputTransformer"] = {
+                "InputPathsMap": {"time": "$.time"},
+                "InputTemplate": (
+                    f'{{"kind":"tick","version":1,"job":"{what}","scheduledTime":<time>}}'
+                ),
+            }
+        targets = as_json([target])
+        return aws("events", "put-targets", "--rule", self._name(what), "--targets", targets)
+
+    def _pattern(self) -> JsonValue:
+        return {
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {
+                "bucket": {"name": [self._settings.bucket]},
+                "object": {"key": [{"prefix": self._settings.output_prefix}]},
+            },
+        }
+
+
+def judge_grace(expression: str, grace_hours: int, earlier: str) -> Iterator[Verdict]:
     """Whether the monthly tick comes while the month's invoices are still drafts.
 
     Usage that arrives later appears on no invoice:
     https://docs.stripe.com/billing/subscriptions/usage-based/configure-grace-period
+
+    Args:
+        expression: the rule's schedule.
+        grace_hours: how long invoices stay drafts.
+        earlier: the command that lets the tick come earlier.
     """
     after = first_of_month(expression)
     if after is None:
         yield warning(
             f"cannot tell when {expression!r} comes after a month's end",
-            "use an expression such as cron(5 0 1 * ? *) for MonthlySchedule",
+            f"use an expression such as {_EARLY} for MonthlySchedule",
         )
     elif after >= timedelta(hours=grace_hours):
         yield failed(
             f"{expression} comes {_clock(after)} after the month's end, but Stripe finalizes its "
             f"invoices after {grace_hours} h: the month's storage would appear on no invoice",
             "set the invoice grace period to 72 hours in Stripe (Settings, Billing, Invoices) and "
-            "SIFTBEAM_STRIPE_GRACE_HOURS=72; or deploy the data template with "
-            "MonthlySchedule='cron(5 0 1 * ? *)'",
+            "SIFTBEAM_STRIPE_GRACE_HOURS=72; or let the tick come earlier, and deploy the data "
+            f"template with MonthlySchedule='{_EARLY}'",
+            earlier,
         )
+
+
+def watched_bucket(events: EventBridgeClient, queue_prefix: str) -> str | None:
+    """The bucket that the rule for new outputs watches; None where that cannot be told."""
+    try:
+        pattern = events.describe_rule(Name=queue_prefix + OUTPUT_CREATED).get("EventPattern", "")
+        name: object = json.loads(pattern)["detail"]["bucket"]["name"][0]
+    except (ClientError, ValueError, LookupError, TypeError):
+        return None
+    return name if isinstance(name, str) else None
 
 
 def matches(pattern: str, settings: Settings) -> bool:

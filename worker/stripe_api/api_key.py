@@ -21,7 +21,16 @@ _KEY = re.compile(r"(?:sk|rk)_(?:live|test)_[!-~]+")
 
 
 class KeyUnavailable(Temporary):
-    """There is no usable key now; says what is wrong with it, never what it is."""
+    """There is no usable key now; says what is wrong with it, never what it is.
+
+    Args:
+        message: what is wrong.
+        code: what Secrets Manager answered; None where it gave a secret, or no answer.
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ApiKey:
@@ -66,7 +75,9 @@ class ApiKey:
             answer = self._secrets.get_secret_value(SecretId=self._secret_id)
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            raise KeyUnavailable(f"secret {self._secret_id}: Secrets Manager says {code}") from None
+            raise KeyUnavailable(
+                f"secret {self._secret_id}: Secrets Manager says {code}", code
+            ) from None
         except BotoCoreError as error:
             raise KeyUnavailable(f"secret {self._secret_id}: {type(error).__name__}") from None
         return parse_secret(answer.get("SecretString", ""), self._secret_id)

@@ -32,7 +32,16 @@ _NOT_IMPLEMENTED = 501
 
 
 class StripeUnavailable(Temporary):
-    """Stripe did not answer a question that has to be answered before anything is sent."""
+    """Stripe did not answer a question that has to be answered before anything is sent.
+
+    Args:
+        message: what it was, and why.
+        refused: whether Stripe refused the key.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 @dataclass(slots=True)
@@ -160,12 +169,13 @@ class StripeConnection:
         try:
             account = keyed.client.v1.accounts.retrieve_current()
         except stripe.StripeError as error:
-            if error.http_status == _UNAUTHORIZED:
+            refused = error.http_status == _UNAUTHORIZED
+            if refused:
                 self.refused(keyed)
             elif cannot_tell(error):
                 return None
             raise StripeUnavailable(
-                f"Stripe would not say whose key this is: {describe(error)}"
+                f"Stripe would not say whose key this is: {describe(error)}", refused=refused
             ) from None
         known: object = getattr(account, "id", None)
         return known if isinstance(known, str) else None

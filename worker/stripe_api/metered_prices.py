@@ -29,6 +29,7 @@ class MeteredPrice:
         rounds_up: whether a part of a unit counts as a whole one, or as none.
         currency: what is paid in.
         unit_amount: per unit, in the currency's minor unit; None where the price has tiers.
+        meter_id: the meter's; an archived one and its successor share the event name.
     """
 
     id: str
@@ -37,6 +38,7 @@ class MeteredPrice:
     rounds_up: bool = False
     currency: str = "usd"
     unit_amount: Decimal | None = None
+    meter_id: str = ""
 
     def quantity(self, used_bytes: int) -> int:
         """The units that so many bytes, zero or more, come to on an invoice line.
@@ -86,6 +88,7 @@ class MeteredPrices:
             rounds_up=transform is not None and transform.round == _UP,
             currency=price.currency,
             unit_amount=None if amount is None else Decimal(amount),
+            meter_id=meter_id,
         )
 
     def _event_name(self, meter_id: str, client: stripe.StripeClient) -> str:

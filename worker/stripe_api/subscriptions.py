@@ -14,7 +14,7 @@ from producers.instant import from_epoch
 from worker.stripe_api.reading import UnknownCustomer, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     import stripe
@@ -102,28 +102,28 @@ class StripeSubscriptions:
         except UnknownCustomer:
             return ()
 
-    def customers_on(self, event_name: str) -> set[str]:
-        """Every customer with a subscription that bills a meter, by its event name.
+    def customers_on(self, meter_ids: Collection[str]) -> dict[str, set[str]]:
+        """By meter, every customer with a subscription that bills it.
 
         Raises:
             NotReadable: the key may not read subscriptions.
             StripeUnavailable: Stripe did not answer.
         """
         client = self._connection.keyed_client().client
+        found: dict[str, set[str]] = {meter_id: set() for meter_id in meter_ids}
         with reading("subscriptions"):
             # Without a status Stripe leaves out those that are canceled.
             page = client.v1.subscriptions.list({"limit": _PAGE}, {"max_network_retries": _RETRIES})
-            return {
-                subscription.customer
-                if isinstance(subscription.customer, str)
-                else subscription.customer.id
-                for subscription in page.auto_paging_iter()
-                if subscription.status not in _NEVER_BILLS
-                and any(
-                    item.price.event_name == event_name
-                    for item in self._metered(subscription, client)
-                )
-            }
+            for subscription in page.auto_paging_iter():
+                if subscription.status in _NEVER_BILLS:
+                    continue
+                customer = subscription.customer
+                for item in self._metered(subscription, client):
+                    if item.price.meter_id in found:
+                        found[item.price.meter_id].add(
+                            customer if isinstance(customer, str) else customer.id
+                        )
+        return found
 
     def _metered(
         self, subscription: stripe.Subscription, client: stripe.StripeClient

@@ -97,8 +97,10 @@ class StripeSetup:
             differences = tuple(meter_differences(active))
             found = Found.DIFFERS if differences else Found.PRESENT
             return Piece("meter", entry.event_name, found, active.id, differences)
-        if of_name:
-            return Piece("meter", entry.event_name, Found.DIFFERS, of_name[0].id, (_ARCHIVED,))
+        # One that counts otherwise was archived for good: it makes room for a right one.
+        right = next((meter for meter in of_name if not any(meter_differences(meter))), None)
+        if right is not None:
+            return Piece("meter", entry.event_name, Found.DIFFERS, right.id, (_ARCHIVED,))
         if not self._create:
             return Piece("meter", entry.event_name, Found.MISSING)
         made = create_meter(self._connection, entry.event_name, entry.meter_name)

@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Iterator
 
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, ConnectionClosedError, NoCredentialsError
 
 from worker.doctor.check import Check, NotChecked, Standing, Verdict, failed, ok, run, warning
 from worker.errors import Temporary
@@ -21,12 +21,12 @@ def ill() -> Iterator[Verdict]:
     yield warning("two", "mend two")
 
 
-def raising(error: Exception) -> Check:
+def raising(error: Exception, name: str = "raising") -> Check:
     def look() -> Iterator[Verdict]:
         yield ok("exists")
         raise error
 
-    return Check("raising", look)
+    return Check(name, look)
 
 
 def test_findings_come_in_the_checks_order_and_trouble_drowns_what_is_well() -> None:
@@ -45,7 +45,7 @@ def test_a_check_that_cannot_run_has_failed_with_why_and_the_others_run() -> Non
     findings = run(
         [
             raising(denied),
-            raising(NoCredentialsError()),
+            raising(ConnectionClosedError(endpoint_url="https://aws.example")),
             raising(Temporary("Stripe is away")),
             raising(KeyError("Shape")),
             Check("well", well),
@@ -58,9 +58,28 @@ def test_a_check_that_cannot_run_has_failed_with_why_and_the_others_run() -> Non
     details = [finding.verdict.detail for finding in findings]
     assert "DescribeTable: AccessDenied: not you" in details[0]
     assert "allow DescribeTable" in (findings[0].verdict.remedy or "")
-    assert "credentials" in details[1]
+    assert "Connection was closed" in details[1]
     assert "Stripe is away" in details[2]
     assert "KeyError" in details[3]
+
+
+def test_what_holds_for_every_call_to_aws_is_said_once() -> None:
+    expired = ClientError({"Error": {"Code": "ExpiredToken", "Message": "old"}}, "ListQueues")
+
+    findings = run(
+        [
+            raising(expired, "AWS account"),
+            raising(expired, "queue"),
+            raising(NoCredentialsError(), "table"),
+        ]
+    )
+
+    assert [finding.verdict.standing for finding in findings] == [
+        Standing.FAILED,
+        Standing.WARNING,
+        Standing.WARNING,
+    ]
+    assert "see AWS account" in findings[1].verdict.detail
 
 
 def test_a_check_that_another_one_stands_before_only_warns() -> None:

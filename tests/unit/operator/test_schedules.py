@@ -64,13 +64,13 @@ def test_a_field_that_is_not_read(field: str) -> None:
 def test_the_monthly_tick_has_to_come_before_the_invoices_are_final(
     expression: str, grace: int, standing: Standing | None
 ) -> None:
-    verdicts = list(judge_grace(expression, grace))
+    verdicts = list(judge_grace(expression, grace, "earlier"))
 
     assert [verdict.standing for verdict in verdicts] == ([] if standing is None else [standing])
 
 
 def test_a_late_tick_can_be_mended_both_ways() -> None:
-    (verdict,) = judge_grace("cron(0 2 1 * ? *)", 1)
+    (verdict,) = judge_grace("cron(0 2 1 * ? *)", 1, "earlier")
 
     assert "2 h 00 min" in verdict.detail
     assert verdict.remedy is not None

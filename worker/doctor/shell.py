@@ -1,0 +1,38 @@
+"""The commands that mend what a check found, as they are pasted into a shell."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    JsonValue = str | int | bool | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+
+
+def aws(service: str, operation: str, *options: str) -> str:
+    """A call of the AWS CLI."""
+    return shlex.join(("aws", service, operation, *options))
+
+
+def billing(*words: str) -> str:
+    """A call of this command line."""
+    return shlex.join(("siftbeam-billing", *words))
+
+
+def stripe_post(path: str, fields: Mapping[str, str | int], *, live: bool) -> str:
+    """A call of the Stripe CLI (https://docs.stripe.com/cli/post), which asks before it acts."""
+    data = [word for name, value in fields.items() for word in ("-d", f"{name}={value}")]
+    return shlex.join(("stripe", "post", path, *data, *(("--live",) if live else ())))
+
+
+def setting(name: str, value: str | int) -> str:
+    """A setting of ours, for this shell; the worker's own is a parameter of infra/compute.yaml."""
+    return f"export SIFTBEAM_{name}={shlex.quote(str(value))}"
+
+
+def as_json(value: JsonValue) -> str:
+    """A value as the AWS CLI's options take it."""
+    return json.dumps(value)
