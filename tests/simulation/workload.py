@@ -222,7 +222,8 @@ class Workload:
             "openShard" in item for item in self.database["siftbeam-billing-ledger"].items.values()
         )
         following = now + HOUR * (1 if waiting else 7)
-        if following < self.scenario.until:
+        # The last one has time to be taken before the end is checked.
+        if following < self.scenario.until - HOUR:
             self.scheduler.at(following, self._resolve)
 
     def _tick(self, rng: random.Random, job: Job, at: float) -> None:
