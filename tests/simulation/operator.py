@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,6 +13,7 @@ from producers.queues import Queue
 from tests.simulation.process import Crashed
 from tests.simulation.weather import MINUTE
 from worker.adjusting import Decision
+from worker.controls import Control, Kind
 from worker.dead_letters.replay_order import ReplayOrder
 from worker.errors import BillingError
 from worker.ledger.codec import decode_item
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 _DECISION = Decision("an operator", "a test")
 _ADJUSTED = 0.08
+_ENDED = 0.6
 
 
 class Operator:
@@ -42,6 +45,8 @@ class Operator:
         at: when to act, epoch seconds.
         resends: whether facts are sent anew.
         adjusts: whether they are corrected and cancelled.
+        controls_until: until when sending is paused and customers are excluded now and then, and
+            from when on nothing is any more, epoch seconds; None for never.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Operator:
         *,
         resends: bool,
         adjusts: bool,
+        controls_until: float | None,
     ) -> None:
         self._process = process
         self._install = install
@@ -60,7 +66,10 @@ class Operator:
         self._at = at
         self._resends = resends
         self._adjusts = adjusts
+        self._controls_until = controls_until
+        self._controlling = random.Random(f"{process.seed} controls")  # noqa: S311 - has to repeat
         self._commands = (
+            self._control,
             self._resend,
             self._adjust,
             self._replay,
@@ -81,6 +90,28 @@ class Operator:
                     continue
                 except Crashed:
                     self._process.alive = True
+
+    def _control(self, installation: SimulatedInstallation) -> None:
+        """`pause`, `resume`, `exclude`, `include`."""
+        if self._controls_until is None:
+            return
+        now, rng, table = installation.clock.now(), self._controlling, installation.controls
+        in_force = table.read()
+        over = self._process.scheduler.now >= self._controls_until
+        for kind, customers in (
+            (Kind.PAUSE, [*in_force.paused, *([] if in_force.everybody is None else [None])]),
+            (Kind.EXCLUDE, [*in_force.excluded]),
+        ):
+            for customer in customers:
+                if over or rng.random() < _ENDED:
+                    table.end(kind, customer)
+        if over:
+            return
+        kind, customer = rng.choice(
+            ((Kind.PAUSE, None), (Kind.PAUSE, "cus_A"), (Kind.EXCLUDE, "cus_AB"))
+        )
+        table.put(kind, customer, Control(_DECISION.by, _DECISION.why, now))
+        self._process.faults.reached[f"{kind} {customer or 'everybody'}"] += 1
 
     def _replay(self, installation: SimulatedInstallation) -> None:
         """`dlq replay`, now and then with `--force`."""

@@ -72,6 +72,7 @@ class Process:
         history: History,
     ) -> None:
         self.name = name
+        self.seed = seed
         self.scheduler = scheduler
         self.rng = random.Random(f"{seed} {name}")  # noqa: S311 - has to repeat itself
         self.weather = weather

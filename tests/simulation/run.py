@@ -42,6 +42,8 @@ _QUEUES = tuple(
     f"siftbeam-{name}"
     for name in ("schedule", "daily-sizing", "monthly-billing", "file-processed", "stripe-events")
 )
+# The share of runs in which sending is paused, and customers are excluded, now and then.
+_CONTROLLED = 0.2
 
 
 @dataclass(slots=True)
@@ -231,8 +233,13 @@ class Run:
             self.scenario.acts,
             resends=self.schedule.takes("resends"),
             adjusts=self.schedule.takes("adjustments"),
+            controls_until=self.scenario.clears_at if self._draws_controls() else None,
         )
         self.scheduler.spawn(operator.run, self.scheduler.now)
+
+    def _draws_controls(self) -> bool:
+        rng = random.Random(f"{self.seed} controls")  # noqa: S311 - has to repeat itself
+        return rng.random() < _CONTROLLED and self.schedule.takes("controls")
 
     def _take_audit(self) -> None:
         """What the product's own reconciliation says of the last month and of the running one."""
