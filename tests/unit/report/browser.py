@@ -26,8 +26,8 @@ def chromium() -> str:
     return found
 
 
-def opened(page: Path, profile: Path, fragment: str = "") -> Dom:
-    """The page's elements once its script has run."""
+def opened(page: Path, profile: Path, fragment: str = "", width: int = 1280) -> Dom:
+    """The page's elements once its script has run, in a window so many pixels wide."""
     shown = subprocess.run(  # noqa: S603 - a browser on our own file
         [
             chromium(),
@@ -36,6 +36,7 @@ def opened(page: Path, profile: Path, fragment: str = "") -> Dom:
             "--disable-gpu",
             "--disable-dev-shm-usage",
             f"--user-data-dir={profile}",
+            f"--window-size={width},900",
             "--dump-dom",
             f"{page.as_uri()}{fragment}",
         ],

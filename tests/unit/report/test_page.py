@@ -124,6 +124,17 @@ def test_an_empty_month() -> None:
     assert page.with_id("total-amount").text == "$0.00"
 
 
+def test_stacked_figures_have_their_heads_as_labels() -> None:
+    page = read(render(troubled_month()))
+
+    for table in page.all("table"):
+        if "stack" in table.attributes.get("class", ""):
+            heads = [head.text for head in table.all("thead")[0].all("th")]
+            for row in table.all("tbody")[0].all("tr"):
+                labels = [cell.attributes.get("data-label") for cell in row.all("td")]
+                assert labels == heads[1:]
+
+
 # --- In a browser ---------------------------------------------------------------------------------
 
 
@@ -196,3 +207,40 @@ def test_in_a_browser_hostile_texts_run_nothing(tmp_path: Path) -> None:
     assert dom.all("title")[0].text.startswith("Storage billing")
     assert dom.all("img") == []
     assert dom.with_id("statement-title").text == HOSTILE
+
+
+# What is cut off, or can only be reached by scrolling sideways; what is hidden on purpose is not.
+_CUT_OFF = """
+const cut = [...document.querySelectorAll("body *")].filter((one) =>
+  one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "visible"
+  && !one.matches(".quiet, .skip, input, #list thead *, #list thead"));
+const wide = document.documentElement.scrollWidth > innerWidth ? ["the page"] : [];
+document.title = JSON.stringify([...wide, ...cut.map((one) => one.outerHTML.slice(0, 80))]);
+"""
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("fragment", ["", "#customer=cus_A"])
+def test_nothing_is_cut_off_at_any_width(tmp_path: Path, width: int, fragment: str) -> None:
+    long = statement(
+        "cus_NffrFeUfNV2Hib",
+        {1: 5},
+        state=State.REFUSED,
+        error="meter_event_customer_not_found: no such customer",
+    )
+    unknown = replace(statement("cus_D", {1: 5}, state=None), customer_id="cus_QRstUvWxYz0123")
+    report = month_report(
+        statement("cus_A", {day: 3_000_000_007 * day for day in range(1, 32)}), long, unknown
+    )
+    page = render(report)
+    # The page's own policy allows no script but its own: the probe goes into a copy without it.
+    policy = page[page.index('<meta http-equiv="Content-Security-Policy"') :].split(">", 1)[0]
+    copy = tmp_path / "report.html"
+    copy.write_text(
+        page.replace(policy + ">", "").replace("</body>", f"<script>{_CUT_OFF}</script></body>"),
+        encoding="utf-8",
+    )
+
+    dom = opened(copy, tmp_path / "profile", fragment, width)
+
+    assert json.loads(dom.all("title")[0].text) == []

@@ -113,6 +113,7 @@
   const startList = () => {
     for (const head of document.querySelectorAll("#list th[data-sort]")) {
       const button = make("button", { type: "button" }, head.textContent);
+      head.dataset.title = head.textContent;
       button.addEventListener("click", () => {
         const key = head.dataset.sort;
         const down = sorted.key === key ? !sorted.down : key !== "id" && key !== "state";
@@ -201,7 +202,7 @@
       if (value === undefined && !absent) continue;
       const part = parts.get(day), mark = (one.marks || {})[day] || "";
       rows.push(make("tr", absent ? { class: "absent" } : {},
-        make("th", { scope: "row" }, dayName(day)),
+        make("th", { scope: "row", class: "when" }, dayName(day)),
         make("td", { class: "num" }, value === undefined ? "no row" : grouped(value)),
         ...(data.detailed ? [
           make("td", { class: "num wide" }, part && part[0] ? grouped(part[0]) : ""),
