@@ -140,6 +140,10 @@ HISTORY_NO_ERROR = "SET ledgerFence = :fence REMOVE stripeMeterError"
 # Daily rows of months that have ended and that nothing has billed, by the index on status and date.
 DAILY_OPEN_BEFORE = "billingStatus = :pending AND #date < :date"
 DAILY_OPEN_FIELDS = "customerId, #date"
+DAILY_READ = (
+    "customerId, #date, totalStorageBytes, billingStatus, ledgerFence, measuredOn, measuredFrom, "
+    "totalStorageBytesInput, totalStorageBytesOutput, fileCountInput, fileCountOutput"
+)
 DAILY_HELD = "customerId, totalStorageBytes"
 
 # --- The status -------------------------------------------------------------------------------
@@ -147,6 +151,7 @@ DAILY_HELD = "customerId, totalStorageBytes"
 # A day's, and a month's, rows in one status are counted by their indexes.
 DAILY_AT = "billingStatus = :status AND #date = :date"
 MONTHLY_AT = "billingStatus = :status AND billingMonth = :month"
+MONTHLY_HAS_NOTES = "attribute_exists(notes)"
 
 # --- Long listings (in the ledger's table, beside the facts) -------------------------------------
 

@@ -77,7 +77,8 @@ class Books:
             found.append([item.fact.stamped_at for item in stamped])
             found.append(self.daily.month(customer, OCTOBER))
         found.append(list(self.daily.customers(OCTOBER)))
-        found.append(sorted(self.ledger.customers_stamped_between(NOW - timedelta(days=40), NOW)))
+        by_kind = self.ledger.customers_stamped_between(NOW - timedelta(days=40), NOW)
+        found.append({str(kind): sorted(who) for kind, who in by_kind.items()})
         return found
 
 

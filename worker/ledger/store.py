@@ -11,7 +11,7 @@ from worker import expressions
 from worker.errors import Temporary
 from worker.ledger.codec import OPEN_SHARDS, customer_event, decode_item, encode_item, open_shard
 from worker.ledger.corrections import Corrected
-from worker.ledger.fact import cancellation_key, correction_key
+from worker.ledger.fact import FactKind, cancellation_key, correction_key
 from worker.ledger.item import STUCK, LedgerItem, State
 from worker.tables.attributes import number, text
 from worker.tables.batch_read import read_rows
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
-    from worker.ledger.fact import FactKind
     from worker.tables.attributes import ReadAttributes
 
 _OUTCOMES = {
@@ -239,22 +238,22 @@ class Ledger:
             for item in page["Items"]:
                 yield decode_item(item)
 
-    def customers_stamped_between(self, start: datetime, end: datetime) -> set[str]:
-        """Every customer with a fact stamped from ``start`` to before ``end``.
-
-        Reads the whole ledger: for an operator's question, not for every message.
-        """
+    def customers_stamped_between(self, start: datetime, end: datetime) -> dict[FactKind, set[str]]:
+        """By kind, who has a fact stamped in ``[start, end)``. Reads the whole ledger."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
             FilterExpression=expressions.LEDGER_STAMPED,
-            ProjectionExpression="customerId",
+            ProjectionExpression="customerId, kind",
             ExpressionAttributeNames=expressions.names_in(expressions.LEDGER_STAMPED),
             ExpressionAttributeValues={
                 ":first": number(epoch_seconds(start)),
                 ":last": number(epoch_seconds(end) - 1),
             },
         )
-        return {item["customerId"]["S"] for page in pages for item in page["Items"]}
+        found: dict[FactKind, set[str]] = {kind: set() for kind in FactKind}
+        for item in (item for page in pages for item in page["Items"]):
+            found[FactKind(item["kind"]["S"])].add(item["customerId"]["S"])
+        return found
 
     def waiting(self, due_by: datetime | None) -> Iterator[LedgerItem]:
         """The open items that are due by an instant, or all of them; paged to the end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from dataclasses import replace
 from functools import cache
@@ -90,10 +91,11 @@ class Reconciliation:
 
         An id that can be nobody's has no facts, and is left out.
         """
+        stamped = self._ledger.customers_stamped_between(month.start, month.end)
         found = {
             *self._customers(),
             *self._daily.customers(month),
-            *self._ledger.customers_stamped_between(month.start, month.end),
+            *itertools.chain(*stamped.values()),
         }
         return sorted(customer for customer in found if _can_exist(customer))
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from worker.crew import worked_through
 from worker.errors import BillingError
 from worker.ledger.fact import LONGEST_VALUE_DIGITS, FactKind, storage_key
+from worker.statement.month_reading import CHUNK, MonthReading, Recorded
 from worker.statement.statement import Runs, Statement, is_troubled
 from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date, datetime
 
     from producers.billing_month import BillingMonth
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from worker.tables.monthly import MonthlyTable
 
 _THREADS = 8
+# So few are read one by one, each as it stands this moment.
+_FEW = 50
 _DAY = timedelta(days=1)
 # Of troubled runs, as many are kept: a month in which every run failed still fits into memory.
 _MOST_TROUBLED = 200
@@ -71,45 +76,88 @@ class StatementReader:
 
     def customers(self, month: BillingMonth) -> list[str]:
         """Each customer with daily rows or facts in a month, by id."""
-        with_facts = self._ledger.customers_stamped_between(month.start, month.end)
-        return sorted({*self._daily.customers(month), *with_facts})
+        stamped = self._ledger.customers_stamped_between(month.start, month.end)
+        return sorted({*self._daily.customers(month), *itertools.chain(*stamped.values())})
 
     def of_month(
-        self, month: BillingMonth, customers: Iterable[str], *, runs_listed: int = 0
+        self, month: BillingMonth, customers: Sequence[str], *, runs_listed: int = 0
     ) -> Iterator[Statement]:
         """Each of these customers' month, in their order; a stream, however many they are.
+
+        Many are read together, by the indexes; see :class:`MonthReading`.
 
         Args:
             month: the month.
             customers: whose.
             runs_listed: how many runs of each are listed one by one.
         """
-        return worked_through(
-            customers,
-            lambda customer: self.of_customer(customer, month, runs_listed=runs_listed),
-            threads=_THREADS,
+        if len(customers) < _FEW:
+            yield from worked_through(
+                customers,
+                lambda customer: self.of_customer(customer, month, runs_listed=runs_listed),
+                threads=_THREADS,
+            )
+            return
+        reading = MonthReading(
+            daily=self._daily,
+            monthly=self._monthly,
+            ledger=self._ledger,
+            month=month,
+            today=self._clock.now().date(),
         )
+        chunks = (customers[start : start + CHUNK] for start in range(0, len(customers), CHUNK))
+
+        def read(chunk: Sequence[str]) -> list[Statement]:
+            facts = reading.facts_of(chunk)
+            return [
+                self._told(customer, month, partial(reading.of, customer, facts), runs_listed)
+                for customer in chunk
+            ]
+
+        for statements in worked_through(chunks, read, threads=_THREADS):
+            yield from statements
 
     def of_customer(
         self, customer_id: str, month: BillingMonth, *, runs_listed: int = 0
     ) -> Statement:
         """One customer's month; a row or fact that makes no sense is named as its problem."""
+        return self._told(customer_id, month, partial(self._read, customer_id, month), runs_listed)
+
+    def _told(
+        self,
+        customer_id: str,
+        month: BillingMonth,
+        read: Callable[[], Recorded],
+        runs_listed: int,
+    ) -> Statement:
         try:
-            return self._of_customer(customer_id, month, runs_listed)
+            return self._statement(customer_id, month, read(), runs_listed)
         except BillingError as error:
             return Statement(
                 customer_id=customer_id, month=month, prices=self._prices, problem=str(error)
             )
 
-    def _of_customer(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Statement:
+    def _read(self, customer_id: str, month: BillingMonth) -> Recorded:
+        """By strongly consistent reads."""
         rows = self._daily.month(customer_id, month)
-        recorded = {row.day for row in rows}
         item = self._ledger.find(storage_key(customer_id, str(month)))
+        standing = None if item is None else self._monthly.standing(customer_id, month)
+        return Recorded(
+            rows=rows,
+            item=item,
+            corrections=() if item is None else self._ledger.corrected(item).parts[1:],
+            notes=None if standing is None else standing.notes,
+        )
+
+    def _statement(
+        self, customer_id: str, month: BillingMonth, found: Recorded, runs_listed: int
+    ) -> Statement:
+        rows, item = found.rows, found.item
+        recorded = {row.day for row in rows}
         # Of a customer who leaves, the days after the last one are not missing.
         last = month.last_day if item is None else item.fact.stamped_at.date()
         figures = self._figures(rows, month, last)
         today = min(self._clock.now().date(), last + _DAY)
-        standing = None if item is None else self._monthly.standing(customer_id, month)
         return Statement(
             customer_id=customer_id,
             month=month,
@@ -118,9 +166,9 @@ class StatementReader:
             missing=tuple(day for day in month.days if day < today and day not in recorded),
             figures=figures,
             storage=item,
-            corrections=() if item is None else self._ledger.corrected(item).parts[1:],
-            runs=self._runs(customer_id, month, runs_listed),
-            notes=None if standing is None else standing.notes,
+            corrections=found.corrections,
+            runs=self._runs(customer_id, month, runs_listed) if found.has_runs else Runs(),
+            notes=found.notes,
             skipped=self._skipped(customer_id, month) if item is None else None,
             problem=_too_large(figures) if item is None else None,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -13,9 +12,10 @@ from botocore.exceptions import ClientError
 from producers.billing_month import BillingMonth
 from producers.instant import epoch_seconds, format_instant
 from worker import expressions
-from worker.tables.attributes import MalformedRow, RowReader, number, text
+from worker.tables.attributes import MalformedRow, number, text
 from worker.tables.conditions import condition_failed
-from worker.usage import Source, Usage
+from worker.tables.daily_row import BillingStatus, DailyRow, read_row
+from worker.usage import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,57 +23,21 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
-    from worker.tables.attributes import ReadAttributes
     from worker.usage import Measure
+
+__all__ = [
+    "MONTH_INDEX",
+    "STATUS_INDEX",
+    "BillingStatus",
+    "DailyRow",
+    "DailyTable",
+    "Mark",
+    "kept_until",
+]
 
 MONTH_INDEX = "billingMonth-index"
 STATUS_INDEX = "billingStatus-date-index"
 _KEPT_YEARS = 2
-# Thirty-one of them still fit into a DynamoDB number, which has 38 digits.
-_IMPOSSIBLE_BYTES = 10**30
-
-
-class BillingStatus(StrEnum):
-    """Where a row stands."""
-
-    PENDING = "pending"
-    BILLED = "billed"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class DailyRow:
-    """One day of one customer, as far as billing asks.
-
-    Args:
-        day: the date, UTC.
-        total_bytes: what was held.
-        status: where the row stands.
-        ledger_fence: the fence of the ledger item that the row last followed, if any.
-        uploaded: what lay under the input prefix; None where the row does not say.
-        produced: likewise, the output prefix.
-        measured_on: the day it was measured, where that was another than its own.
-        measured_from: then, ``versions`` for what there was, ``objects`` for what there was left.
-    """
-
-    day: date
-    total_bytes: int
-    status: BillingStatus
-    ledger_fence: int | None
-    uploaded: Usage | None = None
-    produced: Usage | None = None
-    measured_on: str | None = None
-    measured_from: str | None = None
-
-    @property
-    def measured_late(self) -> bool:
-        """Whether it says what was held on another day than its own."""
-        return self.measured_on is not None and self.measured_from != Source.VERSIONS
-
-    @property
-    def rebuilt(self) -> bool:
-        """Whether it was worked out later, of object versions."""
-        return self.measured_from == Source.VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +132,41 @@ class DailyTable:
             ConsistentRead=True,
         )
         return tuple(
-            _read(row, f"{self._table} {customer_id}") for page in pages for row in page["Items"]
+            read_row(row, f"{self._table} {customer_id}") for page in pages for row in page["Items"]
         )
+
+    def whole_month(self, month: BillingMonth) -> dict[str, tuple[DailyRow, ...] | MalformedRow]:
+        """Every customer's rows of a month by date, from the index: eventually consistent.
+
+        Where a row makes no sense, what is wrong with it stands for the customer.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=MONTH_INDEX,
+            KeyConditionExpression=expressions.DAILY_CUSTOMERS_OF_MONTH,
+            ExpressionAttributeValues={":month": text(str(month))},
+            ProjectionExpression=expressions.DAILY_READ,
+            ExpressionAttributeNames=expressions.names_in(expressions.DAILY_READ),
+        )
+        found: dict[str, list[DailyRow]] = {}
+        wrong: dict[str, MalformedRow] = {}
+        first, last = month.first_day, month.last_day
+        for page in pages:
+            for row in page["Items"]:
+                customer = row["customerId"]["S"]
+                try:
+                    read = read_row(row, f"{self._table} {customer}")
+                except MalformedRow as error:
+                    wrong[customer] = error
+                    continue
+                # The month is the date's; an attribute that says otherwise bills nothing.
+                if first <= read.day <= last:
+                    found.setdefault(customer, []).append(read)
+        by_date = {
+            customer: tuple(sorted(rows, key=lambda row: row.day))
+            for customer, rows in found.items()
+        }
+        return {**by_date, **wrong}
 
     def of_day(self, day: date) -> Iterator[tuple[str, DailyRow]]:
         """Each customer's row of a day, from the index: eventually consistent, paged to the end.
@@ -193,7 +190,7 @@ class DailyTable:
             for page in pages:
                 for row in page["Items"]:
                     customer = row["customerId"]["S"]
-                    yield customer, _read(row, f"{self._table} {customer}")
+                    yield customer, read_row(row, f"{self._table} {customer}")
 
     def customers(self, month: BillingMonth) -> Iterator[str]:
         """Each customer with rows in a month once, from the index, paged to the end."""
@@ -289,44 +286,3 @@ def kept_until(day: date, years: int) -> datetime:
     except ValueError:
         later = date(day.year + years, 3, 1)
     return datetime.combine(later, time.min, tzinfo=UTC)
-
-
-def _read(row: ReadAttributes, table: str) -> DailyRow:
-    reader = RowReader(row, table)
-    written = reader.text("date")
-    reader = RowReader(row, f"{table} {written}")
-    try:
-        day = date.fromisoformat(written)
-    except ValueError:
-        raise MalformedRow(
-            f"{table}: {written!r} is no date; remove the row, then replay"
-        ) from None
-    total = reader.number("totalStorageBytes")
-    if not 0 <= total < _IMPOSSIBLE_BYTES:
-        raise MalformedRow(
-            f"{table} {written}: totalStorageBytes is below zero or beyond anything S3 holds; "
-            "mend the row"
-        )
-    status = reader.text_or_none("billingStatus") or BillingStatus.PENDING
-    if status not in set(BillingStatus):
-        raise MalformedRow(f"{table} {written}: billingStatus {status!r} is unknown; mend the row")
-    return DailyRow(
-        day,
-        total,
-        BillingStatus(status),
-        reader.number_or_none("ledgerFence"),
-        uploaded=_part(reader, "Input"),
-        produced=_part(reader, "Output"),
-        measured_on=reader.text_or_none("measuredOn"),
-        measured_from=reader.text_or_none("measuredFrom"),
-    )
-
-
-def _part(reader: RowReader, prefix: str) -> Usage | None:
-    """What a row says of one prefix: for people alone, so nothing of it stops the billing."""
-    try:
-        return Usage(
-            reader.number(f"totalStorageBytes{prefix}"), reader.number(f"fileCount{prefix}")
-        )
-    except MalformedRow:
-        return None

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
 
     from producers.billing_month import BillingMonth
+    from worker.tables.attributes import ReadAttributes
     from worker.usage import MonthFigures
 
+STATUS_INDEX = "billingStatus-month-index"
 _KEPT_YEARS = 5
 
 
@@ -95,8 +97,29 @@ class MonthlyTable:
             ConsistentRead=True,
         )
         row = answer.get("Item")
-        if row is None:
-            return None
+        return None if row is None else self._read(row, customer_id, month)
+
+    def noted(self, month: BillingMonth) -> dict[str, str]:
+        """The notes of a month's rows, by customer, from the index: eventually consistent."""
+        found: dict[str, str] = {}
+        for status in BillingStatus:
+            pages = self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=STATUS_INDEX,
+                KeyConditionExpression=expressions.MONTHLY_AT,
+                FilterExpression=expressions.MONTHLY_HAS_NOTES,
+                ProjectionExpression="customerId, notes",
+                ExpressionAttributeValues={":status": text(status), ":month": text(str(month))},
+            )
+            for page in pages:
+                found.update(
+                    (row["customerId"]["S"], row["notes"]["S"])
+                    for row in page["Items"]
+                    if "S" in row["notes"]
+                )
+        return found
+
+    def _read(self, row: ReadAttributes, customer_id: str, month: BillingMonth) -> Standing:
         reader = RowReader(row, f"{self._table} {customer_id} {month}")
         return Standing(
             billing_status=reader.text_or_none("billingStatus"),

@@ -1,0 +1,66 @@
+"""A month of many customers, read together, is what each of them reads alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from infra.stripe_simulator import Match, Rule, Status
+from producers.billing_month import BillingMonth
+from tests.integration.operator import introduce
+from tests.integration.scenario import bill_body, file_body
+from worker.adjusting import Decision
+from worker.outcome import Done
+
+if TYPE_CHECKING:
+    from tests.integration.scenario import Scenario
+
+OCTOBER = BillingMonth(2026, 10)
+GIB = 1 << 30
+
+
+def test_together_and_alone_read_the_same(scenario: Scenario) -> None:
+    plain = [f"cus_{number:03}" for number in range(120)]
+    for number, customer in enumerate(plain):
+        scenario.month(customer, "2026-10", [number * 1000 + day for day in range(31)])
+    introduce(scenario, "cus_Gap", "cus_Corrected", "cus_Cancelled", "cus_Late", "cus_Refused")
+    scenario.month("cus_Gap", "2026-10", [GIB] * 12)
+    for customer in ("cus_Corrected", "cus_Cancelled", "cus_Late"):
+        scenario.month(customer, "2026-10", [GIB] * 31)
+    # A row after billing that says something else, and one that billing finds by its date alone.
+    for customer in ("cus_Corrected", "cus_Cancelled", "cus_Late", "cus_000"):
+        assert isinstance(scenario.handle(bill_body(customer)), Done)
+    scenario.day("cus_Late", "2026-10-31", 9 * GIB)
+    scenario.day("cus_001", "2026-10-30", 77, billingMonth="2026-09")
+    scenario.day("cus_Wrong", "2026-10-01", -1)
+    scenario.simulator.add_faults(
+        Rule(match=Match(identifier_prefix="storage-usage:cus_Refused"), fault=Status(status=400))
+    )
+    scenario.month("cus_Refused", "2026-10", [GIB] * 31)
+    scenario.handle(bill_body("cus_Refused"))
+    for customer in ("cus_Gap", "cus_005"):
+        scenario.upload(f"service/input/{customer}/run-{customer}/in.bin", 10)
+        key = f"service/output/{customer}/run-{customer}/out.bin"
+        at = datetime(2026, 10, 20, tzinfo=UTC)
+        assert isinstance(scenario.handle(file_body(scenario.stack.bucket, key, at)), Done)
+    adjusting = scenario.worker.adjusting
+    decision = Decision("ana@siftbeam.example", "counted twice")
+    adjusting.begin(
+        adjusting.correction("storage-usage#cus_Corrected#2026-10", -5, decision, another=False)
+    )
+    adjusting.begin(adjusting.cancellation("storage-usage#cus_Cancelled#2026-10", decision))
+    scenario.wall.advance(timedelta(days=1))
+
+    statements = scenario.worker.statements
+    customers = statements.customers(OCTOBER)
+    together = list(statements.of_month(OCTOBER, customers, runs_listed=5))
+
+    assert [one.customer_id for one in together] == customers
+    assert set(customers) >= {"cus_Gap", "cus_Wrong", "cus_Refused", *plain}
+    for one in together:
+        assert one == statements.of_customer(one.customer_id, OCTOBER, runs_listed=5)
+    told = {one.customer_id: one for one in together}
+    assert [len(told[each].corrections) for each in ("cus_Corrected", "cus_Cancelled")] == [1, 1]
+    assert told["cus_005"].runs.billed == 1
+    assert told["cus_Wrong"].problem is not None
+    assert told["cus_001"].days[29].total_bytes == 77
