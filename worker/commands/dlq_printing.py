@@ -132,7 +132,7 @@ def pretty(body: str) -> str:
     """A body, indented where it is JSON."""
     try:
         return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body
 
 

@@ -50,7 +50,8 @@ def replay(
     newer_than: NewerThan = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Replay no more than this.")] = None,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="Replay no more than this a second.")
+        float | None,
+        typer.Option(min=0.001, max=1_000_000, help="Replay no more than this a second."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what each would come to; change nothing.")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.aws import sqs_without_retries
 from worker.clock import SystemClock
-from worker.dead_letters.errors import SendingFailed
+from worker.dead_letters.errors import BadManifest, SendingFailed
 from worker.dead_letters.letter_file import StoredAttribute, store
 from worker.dead_letters.mail import Mail, Posted
 from worker.dead_letters.manifest import Journal
@@ -154,6 +154,8 @@ def _run(sending: Sending, line: bytes) -> _Answer:
         posted = sending.send(errand.url, mails)
     except (BotoCoreError, ClientError) as error:
         return _Answer(error=f"AWS: {error}")
+    except BadManifest as error:
+        return _Answer(error=str(error))
     return _Answer(ids=posted.ids, refused=posted.refused, doubtful=posted.doubtful)
 
 

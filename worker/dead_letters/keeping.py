@@ -69,7 +69,8 @@ class Keeping:
         """Write the selected letters to a new file; with ``remove``, delete each once it is there.
 
         Raises:
-            BadLetterFile: the file cannot be made; nothing was deleted.
+            BadLetterFile: the file cannot be made, or no more fits on the disk; what is not in it
+                was not deleted.
         """
         kept, started_at = Kept(), self._queues.sqs_time(queues)
         now = self._queues.clock.now()

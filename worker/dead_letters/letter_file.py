@@ -91,7 +91,7 @@ class StoredLetter(_Stored):
 
 
 class LetterFile:
-    """Writes letters to a new file; a context manager.
+    """Writes letters to a new file, for its owner's eyes; a context manager.
 
     Args:
         path: where; nothing may be there yet.
@@ -102,11 +102,13 @@ class LetterFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = path.open("x", encoding="utf-8")
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise BadLetterFile(
                 f"cannot write {path}: {error.strerror or error}; name a file that does not exist"
             ) from None
+        self._path = path
+        self._file = os.fdopen(descriptor, "wb", buffering=0)
 
     def __enter__(self) -> Self:
         """The file is open."""
@@ -122,11 +124,25 @@ class LetterFile:
         self._file.close()
 
     def write(self, letters: list[Letter]) -> None:
-        """Append letters; on return they are on the disk, not in a buffer."""
-        for letter in letters:
-            self._file.write(StoredLetter.of(letter).model_dump_json(by_alias=True) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Append letters; on return they are on the disk, not in a buffer.
+
+        Raises:
+            BadLetterFile: the disk did not take them; what it took before stands there whole.
+        """
+        lines = [StoredLetter.of(letter).model_dump_json(by_alias=True) for letter in letters]
+        rest = memoryview("".join(f"{line}\n" for line in lines).encode())
+        whole = self._file.tell()
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            # A line cut short would make the rest unfit for an import.
+            self._file.truncate(whole)
+            raise BadLetterFile(
+                f"cannot write {self._path}: {error.strerror}; the letters in it are whole, and "
+                "no other was removed"
+            ) from None
 
 
 def read_letters(path: Path) -> Iterator[StoredLetter]:

@@ -102,6 +102,9 @@ class Progress:
 class Journal:
     """Appends to a manifest; safe between threads, and between processes that share the file.
 
+    Every method raises :class:`BadManifest` where the disk does not take the whole line: what it
+    says must not be acted on then.
+
     Args:
         descriptor: the file, open for appending.
     """
@@ -124,7 +127,7 @@ class Journal:
 
     def secure(self) -> None:
         """Return once everything written is on the disk."""
-        os.fsync(self._descriptor)
+        _sync(self._descriptor)
 
     def deleted(self, ids: Iterable[str]) -> None:
         """Write which letters are gone from their queue."""
@@ -141,13 +144,10 @@ class Journal:
     def _write(self, line: _Line, *, durable: bool = False) -> None:
         if line == _Line():
             return
-        # One call, so that lines of two processes never mix.
         with self._lock:
-            os.write(
-                self._descriptor, (line.model_dump_json(exclude_defaults=True) + "\n").encode()
-            )
+            _append(self._descriptor, line.model_dump_json(exclude_defaults=True))
             if durable:
-                os.fsync(self._descriptor)
+                _sync(self._descriptor)
 
 
 class Manifest:
@@ -176,8 +176,8 @@ class Manifest:
                 "--manifest"
             ) from None
         _lock(path, descriptor, clock)
-        os.write(descriptor, (header.model_dump_json(by_alias=True) + "\n").encode())
-        os.fsync(descriptor)
+        _append(descriptor, header.model_dump_json(by_alias=True))
+        _sync(descriptor)
         return cls(path, descriptor, header, Progress())
 
     @classmethod
@@ -196,7 +196,7 @@ class Manifest:
         header, progress = read_manifest(path)
         # A line that a crash cut short stays alone on its line.
         if path.read_bytes()[-1:] != b"\n":
-            os.write(descriptor, b"\n")
+            _append(descriptor, "")
         return cls(path, descriptor, header, progress)
 
     def __enter__(self) -> Self:
@@ -235,6 +235,29 @@ def read_manifest(path: Path) -> tuple[Header, Progress]:
     if header is None:
         raise BadManifest(f"{path} is empty: its replay had sent nothing; remove it")
     return header, progress
+
+
+def _append(descriptor: int, line: str) -> None:
+    """Write a line in one call, so that lines of two processes never mix."""
+    content = (line + "\n").encode()
+    try:
+        taken = os.write(descriptor, content)
+    except OSError as error:
+        raise BadManifest(_unwritable(error.strerror)) from None
+    # A disk that fills up takes what still fits, and complains only the next time.
+    if taken < len(content):
+        raise BadManifest(_unwritable("the disk took only a part of a line"))
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        raise BadManifest(_unwritable(error.strerror)) from None
+
+
+def _unwritable(why: str | None) -> str:
+    return f"the manifest cannot be written: {why}; mend that, and the same command resumes"
 
 
 def _take(progress: Progress, text: bytes, path: Path, number: int) -> None:

@@ -217,7 +217,8 @@ class DeadLetterOffice:
         Each is on the disk before SQS is asked to delete it.
 
         Raises:
-            BadLetterFile: the file cannot be made; nothing was deleted.
+            BadLetterFile: the file cannot be made, or no more fits on the disk; what is not in it
+                was not deleted.
         """
         return self._keeping.write(queues, selection, to, on_seen, remove=True)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from producers.queues import Queue
+from tests.unit.dead_letters.full_disk import room_for
 from worker.dead_letters.errors import BadManifest, ManifestInUse
 from worker.dead_letters.manifest import Header, Manifest, read_manifest
 from worker.dead_letters.manifest_shelf import ManifestShelf
@@ -136,3 +137,27 @@ def test_what_sqs_has_forgotten_holds_up_nobody(tmp_path: Path) -> None:
         pass
 
     assert list(shelf.unfinished([URL], NOW)) == []
+
+
+def test_a_full_disk_says_so_before_anything_is_sent(tmp_path: Path) -> None:
+    written(tmp_path / "m")
+    size = (tmp_path / "m").stat().st_size
+    for room in range(size, size + 12):
+        path = tmp_path / f"room{room}"
+        path.write_bytes((tmp_path / "m").read_bytes())
+        with (
+            Manifest.resume(path, LeapingClock()) as manifest,
+            room_for(room),
+            pytest.raises(BadManifest, match="cannot be written"),
+        ):
+            manifest.journal.intend(["not-sent"], NOW)
+
+        # The same command goes on once there is room.
+        with Manifest.resume(path, LeapingClock()) as manifest:
+            manifest.journal.intend(["sent-later"], NOW)
+        assert read_manifest(path)[1].doubtful == {"d", "sent-later"}
+
+
+def test_a_manifest_that_has_no_room_for_its_first_line_is_not_begun(tmp_path: Path) -> None:
+    with room_for(10), pytest.raises(BadManifest, match="cannot be written"):
+        Manifest.begin(tmp_path / "m", header(), LeapingClock())
