@@ -117,6 +117,17 @@ class WatchedPages:
         return page
 
 
+def is_outage(error: Exception) -> bool:
+    """Whether a call came to nothing for want of the service, not for what was asked of it."""
+    match error:
+        case ClientError():
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            return status >= _SERVER_ERRORS or error.response["Error"]["Code"] in _THROTTLED
+        case HTTPClientError() | NoConnection() | SlowedDown() | Unreachable():
+            return True
+    return False
+
+
 def dynamodb_probe(clients: AwsClients, table: str) -> Callable[[], str | None]:
     """Asks for an item that nobody has."""
     return lambda: _problem(
@@ -136,10 +147,9 @@ def _problem(ask: Callable[[], object]) -> str | None:
     try:
         ask()
     except ClientError as error:
-        details = error.response["Error"]
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status >= _SERVER_ERRORS or details["Code"] in _THROTTLED:
-            return f"HTTP {status} {details['Code']}"
+        if is_outage(error):
+            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+            return f"HTTP {status} {error.response['Error']['Code']}"
     except BotoCoreError as error:
         return f"{type(error).__name__}: {error}"
     return None

@@ -195,6 +195,7 @@ class Installation(Connections):
             ),
             self.circuit,
             self.gate,
+            self.clock,
         )
 
     def consumer(

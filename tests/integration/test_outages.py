@@ -30,12 +30,14 @@ from tests.integration.scenario import (
 )
 from tests.unit.consumer.queue_world import Bench, QueueWorld
 from worker.availability import WatchedClient, WatchedPages
+from worker.consumer.backoff import MOST_RECEIPTS
 from worker.listing.errors import ListingFailed, SlowedDown, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from botocore.awsrequest import AWSPreparedRequest
     from botocore.client import BaseClient
 
     from worker.aws import AwsClients
@@ -47,6 +49,7 @@ HOUR = 3600
 OUTAGE = 3 * HOUR
 CUSTOMERS = tuple(f"cus_{number}" for number in range(6))
 EARLY, LATE = CUSTOMERS[:3], CUSTOMERS[3:]
+READS = ("GetItem", "BatchGetItem", "Query", "Scan")
 
 
 class VirtualClock:
@@ -76,18 +79,26 @@ class Raw:
 
 @dataclass
 class Service:
-    """A service of AWS that can be taken away."""
+    """A service of AWS that can be taken away, whole or but for its reads."""
 
     answer: Callable[[], AWSResponse | None]
     down: bool = False
+    reads: bool = False
 
     def take_from(self, client: BaseClient, service: str) -> None:
-        def before_send(**_: object) -> AWSResponse | None:
-            return self.answer() if self.down else None
+        def before_send(request: AWSPreparedRequest, **_: object) -> AWSResponse | None:
+            spared = self.reads and _operation(request).startswith(READS)
+            return self.answer() if self.down and not spared else None
 
         # Typed as if it returned nothing; what it returns is taken for the answer.
         hook: Callable[..., None] = cast("Callable[..., None]", before_send)
         client.meta.events.register(f"before-send.{service}", hook)
+
+
+def _operation(request: AWSPreparedRequest) -> str:
+    """``DynamoDB_20120810.GetItem`` says which."""
+    target = request.headers["X-Amz-Target"]
+    return str(target if isinstance(target, str) else target.decode()).rpartition(".")[2]
 
 
 def no_connection() -> AWSResponse | None:
@@ -193,7 +204,7 @@ def live_through(site: Site, take_away: Callable[[], None], give_back: Callable[
     site.work(OUTAGE + 2 * HOUR)
 
 
-def check(site: Site) -> None:
+def check(site: Site, *, most_receipts: int = 8) -> None:
     """Nothing is dead, nothing waits, all is billed once."""
     dead = {name: held for name, held in site.world.queues.items() if name.endswith("-dlq")}
     assert not any(dead.values()), dead
@@ -209,7 +220,7 @@ def check(site: Site) -> None:
         if row["billingMonth"] == "2026-11"
     }
     assert sized == set(CUSTOMERS)
-    assert site.world.most_receipts <= 8
+    assert site.world.most_receipts <= most_receipts
 
 
 @pytest.mark.parametrize("status", [503, 401])
@@ -237,6 +248,23 @@ def test_three_hours_without_dynamodb(site: Site, answer: Callable[[], AWSRespon
     )
 
     check(site)
+
+
+@pytest.mark.parametrize("answer", [unavailable, throttled])
+def test_three_hours_in_which_dynamodb_reads_and_does_not_write(
+    site: Site, answer: Callable[[], AWSResponse | None]
+) -> None:
+    # Its circuit is closed again and again by what is read.
+    service = Service(answer, reads=True)
+    service.take_from(site.clients.dynamodb, "dynamodb")
+
+    live_through(
+        site,
+        lambda: setattr(service, "down", True),
+        lambda: setattr(service, "down", False),
+    )
+
+    check(site, most_receipts=MOST_RECEIPTS)
 
 
 @dataclass

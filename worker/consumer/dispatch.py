@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -20,6 +21,7 @@ from producers.messages import (
 )
 from producers.outbox import EnqueueFailed
 from producers.reading import read_body
+from worker.availability import is_outage
 from worker.consumer.backoff import MOST_RECEIPTS, MOST_RECEIPTS_OF_A_DEFECT
 from worker.errors import Permanent, Temporary
 from worker.lease import LeaseLost
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from worker.circuit import Circuit, Gate
+    from worker.clock import Clock
     from worker.consumer.received import ReceivedMessage
 
 _log = structlog.get_logger()
+# What only this message meets, while its circuit is closed, is a fault of its own in the end.
+_LONGEST_OUTAGE = timedelta(days=1)
 
 
 class SizesCustomers(Protocol):
@@ -108,12 +113,14 @@ class Dispatch:
         handlers: one per kind.
         circuit: Stripe's; is opened where Stripe cannot be asked.
         gate: says what is not received from now.
+        clock: the time.
     """
 
-    def __init__(self, handlers: Handlers, circuit: Circuit, gate: Gate) -> None:
+    def __init__(self, handlers: Handlers, circuit: Circuit, gate: Gate, clock: Clock) -> None:
         self._handlers = handlers
         self._circuit = circuit
         self._gate = gate
+        self._clock = clock
 
     def handle(self, received: ReceivedMessage) -> Outcome:
         """Handle one message.
@@ -136,11 +143,7 @@ class Dispatch:
         except Permanent as error:
             return DeadLetter(str(error), type(error).__name__)
         except (Temporary, EnqueueFailed, ClientError, BotoCoreError) as error:
-            outcome = Retry(
-                _said(error),
-                # As with Stripe: the queue is not received from while what it needs is down.
-                limited=self._gate.lets_through(received.queue),
-            )
+            outcome = Retry(_said(error), limited=not self._is_down(error, received))
         except Exception as error:  # noqa: BLE001 - a defect must cost one message, not the worker
             _log.exception(
                 "a handler failed", action="handler_failed", message_id=received.message_id
@@ -161,6 +164,16 @@ class Dispatch:
         if reading.problem is not None and isinstance(spread, Done):
             return DeadLetter(f"{reading.problem} ({spread.note})", "UnreadableMessage")
         return spread
+
+    def _is_down(self, error: Exception, received: ReceivedMessage) -> bool:
+        """Whether something is down, so that the attempt does not count.
+
+        A circuit may stay closed meanwhile: what is read closes it where only writes fail.
+        """
+        if not self._gate.lets_through(received.queue):
+            return True
+        waited = self._clock.now() - received.first_received_at
+        return is_outage(error) and waited < _LONGEST_OUTAGE
 
     def _by_kind(self, message: Message, received: ReceivedMessage) -> Outcome:
         structlog.contextvars.bind_contextvars(kind=message.kind)
