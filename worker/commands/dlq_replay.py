@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,8 @@ from worker.dead_letters.replay_order import ReplayOrder
 from worker.dead_letters.replay_report import Fate, ReplayReport
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from worker.operator_installation import OperatorInstallation
 
 _WITH_RESUME = {"resume", "yes", "as_json", "send_in_doubt", "dry_run"}
@@ -133,6 +136,8 @@ def replay(
     order = order.model_copy(update={"queues": queues})
     path = manifest or ManifestShelf.of_user().place(clock.now())
     with Manifest.begin(path, office.header(order), clock) as begun:
+        if manifest is not None:
+            _remember(manifest, clock.now())
         _replay(installation, begun, again=False, as_json=as_json, moved=moved)
 
 
@@ -240,6 +245,12 @@ def _left_behind(
             f"replay --resume {path}, or remove that file: what it had in hand may go twice then"
         )
     return None
+
+
+def _remember(manifest: Path, now: datetime) -> None:
+    # A user without a home has named a place for want of one.
+    with contextlib.suppress(BadManifest):
+        ManifestShelf.of_user().remember(manifest, now)
 
 
 def _is_same(order: ReplayOrder, texts: tuple[str, ...], left: ReplayOrder) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +47,16 @@ class ManifestShelf:
     def place(self, now: datetime) -> Path:
         """Where a new one goes."""
         return self._directory / f"{now:%Y%m%dT%H%M%S.%fZ}-{os.getpid()}.jsonl"
+
+    def remember(self, path: Path, now: datetime) -> None:
+        """Let :meth:`unfinished` find one that was given a place of its own.
+
+        Where there is no room for this, as in a container without a home, only whoever names that
+        manifest resumes it.
+        """
+        with contextlib.suppress(OSError):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self.place(now).symlink_to(path.resolve())
 
     def unfinished(self, urls: Sequence[str], now: datetime) -> Iterator[tuple[Path, Header]]:
         """Those of interrupted replays of any of these dead-letter queues, the newest first.

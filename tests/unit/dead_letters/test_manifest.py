@@ -161,3 +161,26 @@ def test_a_full_disk_says_so_before_anything_is_sent(tmp_path: Path) -> None:
 def test_a_manifest_that_has_no_room_for_its_first_line_is_not_begun(tmp_path: Path) -> None:
     with room_for(10), pytest.raises(BadManifest, match="cannot be written"):
         Manifest.begin(tmp_path / "m", header(), LeapingClock())
+
+
+def test_the_shelf_knows_a_manifest_that_lies_elsewhere(tmp_path: Path) -> None:
+    shelf = ManifestShelf.of_user({"XDG_STATE_HOME": str(tmp_path / "state")})
+    elsewhere = tmp_path / "mine"
+    written(elsewhere)
+    shelf.remember(elsewhere, NOW)
+
+    ((path, left),) = shelf.unfinished([URL], NOW)
+    assert path.resolve() == elsewhere
+    assert left == header()
+
+    elsewhere.unlink()
+    assert list(shelf.unfinished([URL], NOW)) == []
+
+
+def test_a_shelf_that_cannot_be_made_holds_up_nobody(tmp_path: Path) -> None:
+    written(tmp_path / "mine")
+    (tmp_path / "file").touch()
+
+    ManifestShelf.of_user({"XDG_STATE_HOME": str(tmp_path / "file")}).remember(
+        tmp_path / "mine", NOW
+    )
