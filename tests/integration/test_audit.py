@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from tests.integration.inventory import (
 from tests.integration.scenario import size_body
 from worker.cli import app
 from worker.commands import audit as audit_command
-from worker.inventory.errors import InventoryRefused
+from worker.inventory.errors import AuditNotInstalled, InventoryRefused
 from worker.inventory.location import ManifestLocation
 from worker.outcome import Done
 
@@ -452,6 +453,16 @@ def test_a_manifest_that_was_moved_tells_no_configuration(auditor: Auditor) -> N
         auditor.installation.audit.manifest(
             ManifestLocation(reports, "kept/manifest.json"), whole=False
         )
+
+
+def test_without_the_extra_the_command_names_it(
+    auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auditor.deliver()
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+
+    with pytest.raises(AuditNotInstalled, match=r"pip install 'siftbeam-billing\[audit\]'"):
+        auditor.run()
 
 
 def test_as_a_command_of_its_own(auditor: Auditor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,9 +141,11 @@ class Audit:
                 tally = Tally(
                     connection, manifest, self._prefixes, every_version=self._every_version
                 )
-                for file, path in self._delivery.files(manifest, folder):
-                    tally.add(path, file.key)
-                    on_file(file)
+                # Closed at once where a file is refused: the next one is still being fetched.
+                with closing(self._delivery.files(manifest, folder)) as files:
+                    for file, path in files:
+                        tally.add(path, file.key)
+                        on_file(file)
                 return self._compare(manifest, day, tolerance, tally)
 
     def _compare(

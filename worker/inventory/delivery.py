@@ -7,13 +7,15 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from boto3.exceptions import RetriesExceededError
 from botocore.exceptions import ClientError
+from s3transfer.exceptions import S3DownloadFailedError
 
 from worker.inventory.errors import InventoryRefused
 from worker.inventory.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -54,7 +56,7 @@ class Delivery:
             )
         return read_manifest(body)
 
-    def files(self, manifest: Manifest, folder: Path) -> Iterator[tuple[DataFile, Path]]:
+    def files(self, manifest: Manifest, folder: Path) -> Generator[tuple[DataFile, Path]]:
         """Each file in its turn, checked; it is removed when the next one is asked for.
 
         The next one is fetched meanwhile, so two lie in the folder at most.
@@ -83,6 +85,12 @@ class Delivery:
                 self._s3.download_file(bucket, file.key, str(path))
         except ClientError as error:
             raise _refused(error, name) from None
+        except (RetriesExceededError, S3DownloadFailedError) as error:
+            raise InventoryRefused(f"{name} did not come whole: {error}; try again") from None
+        except OSError as error:
+            raise InventoryRefused(
+                f"{name} could not be kept: {error}; TMPDIR may name another folder"
+            ) from None
         if size != file.size:
             raise InventoryRefused(
                 f"{name} has {size:,} bytes, and the manifest says {file.size:,}: it was cut or "

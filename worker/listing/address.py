@@ -40,6 +40,7 @@ class BucketAddress:
         presigned = s3.generate_presigned_url("list_objects_v2", Params={"Bucket": bucket})
         parts = urlsplit(presigned)
         self.origin = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.netloc
         self._path = parts.path or "/"
 
     def target(self, query: PageQuery) -> str:
@@ -55,7 +56,8 @@ class BucketAddress:
         Raises:
             botocore.exceptions.BotoCoreError: the credentials could not be renewed.
         """
-        request = AWSRequest("GET", self.origin + target)
+        # Told the host, botocore does not take it out of the URL again, which costs a fifth.
+        request = AWSRequest("GET", self.origin + target, {"Host": self._host})
         S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(
             request
         )
