@@ -68,6 +68,10 @@ class Alphabet:
             base += key[len(base)]
         return base
 
+    def varies(self, key: str, depth: int) -> bool:
+        """Whether other keys are likely to have another character there."""
+        return key[depth] in self._digits_behind(key[:depth])
+
     def width(self, base: str) -> int:
         """How many positions there are behind ``base``."""
         return int(len(self._digits_behind(base)) ** _DEPTH)

@@ -34,9 +34,10 @@ _PARTS_AT_ONCE = 16
 _MOST_PAGES = 10**6
 # Where to look first while nothing proves that keys are spread evenly: a counter goes on near by.
 _UNPROVEN = tuple(Fraction(share, 64) for share in (1, 8, 16, 32, 48))
-# Guesses that find nothing: so many at first, and of every so many pages one.
+# Guesses that find nothing: so many at first, and of every so many pages one. Twice as many where
+# a stretch's density has proved right.
 _MISSES_FREE = 16
-_PAGES_A_MISS = 50
+_PAGES_A_MISS = 30
 _SHOWN = 120
 
 
@@ -165,12 +166,19 @@ class Division:
 
     def _divide(self) -> None:
         while (free := self.in_flight - len(self._open)) > 0:
-            if self._likely_misses() > _MISSES_FREE + self.pages // _PAGES_A_MISS:
+            misses = self._likely_misses()
+            allowed = _MISSES_FREE + self.pages // _PAGES_A_MISS
+            if misses > 2 * allowed:
                 return
             left = {
                 stretch: stretch.pages_left(self.prefix, self._alphabet) for stretch in self._open
             }
-            widest = max(left, key=left.__getitem__, default=None)
+            divisible = (
+                stretch
+                for stretch, pages in left.items()
+                if misses <= allowed or (stretch.is_proven and pages < _MOST_PAGES)
+            )
+            widest = max(divisible, key=left.__getitem__, default=None)
             if widest is None or left[widest] < 2 * _PAGES_A_PART:
                 return
             told = (
@@ -192,7 +200,9 @@ class Division:
                 round(1 + 2 * self._found[way] / max(self._found.values()))
                 for way in (Guess.HEAP, Guess.EVENLY)
             )
-            guessed = dict.fromkeys(stretch.heap_ends(self.prefix, for_heap), Guess.HEAP)
+            guessed = dict.fromkeys(
+                stretch.heap_ends(self.prefix, self._alphabet, for_heap), Guess.HEAP
+            )
             shares = [Fraction(part, for_evenly + 1) for part in range(1, for_evenly + 1)]
         elif stretch.guess is not None and not stretch.doubted:
             guessed = {}
@@ -209,7 +219,7 @@ class Division:
         stretch.divided_at, stretch.left = stretch.pages, None
         stretch.doubted = False
         for key, end, pages in zip(keys, [*keys[1:], stretch.until], foretold, strict=False):
-            part = Stretch(key, end, guess=guessed[key], parent=stretch, expected=pages)
+            part = Stretch(key, end, guess=guessed[key], parent=stretch, expected=pages, start=key)
             self._open.append(part)
             self._waiting.append(part)
         if keys:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 # What cannot be told: more than any bucket has.
 UNTOLD = 10**18
+# So many pages of a stretch tell its density; so many since its division prove it.
+_PAGES_TELLING = 3
+_PAGES_PROVING = 8
 
 
 class Guess(Enum):
@@ -44,6 +47,7 @@ class Stretch:
         parent: the stretch that it was a part of.
         doubted: the last guess about it found nothing.
         expected: how many pages its parent's density foretold, until its own is known.
+        start: the guess that it began at; None where nothing was guessed.
     """
 
     after: str | None
@@ -57,7 +61,14 @@ class Stretch:
     parent: Stretch | None = None
     doubted: bool = False
     expected: int = 0
+    start: str | None = None
     trail: TokenTrail = field(default_factory=TokenTrail)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its density can be relied on: it was guessed right, and pages agree since."""
+        pages = self.pages - self.divided_at
+        return self.guess is not None and not self.doubted and pages >= _PAGES_PROVING
 
     def query(self, prefix: str) -> PageQuery:
         """What to ask for next."""
@@ -73,9 +84,13 @@ class Stretch:
         if self.first is None or self.after is None or self.pages == self.divided_at:
             # Nothing is known yet, or nothing since the last division.
             return 0
+        start = self.first
+        if self.start is not None and self.pages < _PAGES_TELLING:
+            # Pages of one folder say nothing of the gaps between folders: the gap before it does.
+            start = self.start
         base = alphabet.anchored(self._base(prefix, self.first), self.after)
         here = alphabet.position(self.after, base)
-        covered = here - alphabet.position(self.first, base)
+        covered = here - alphabet.position(start, base)
         left = alphabet.position(self.until, base) - here
         return min(UNTOLD, left * self.pages // covered) if covered > 0 < left else UNTOLD
 
@@ -98,21 +113,27 @@ class Stretch:
         whole = max(1, edges[-1] - edges[0])
         return [pages * (end - start) // whole for start, end in pairwise(edges)]
 
-    def heap_ends(self, prefix: str, parts: int) -> list[str]:
+    def heap_ends(self, prefix: str, alphabet: Alphabet, parts: int) -> list[str]:
         """Keys that divide what is left by what has ever less in common with the keys in hand.
 
         Keys that lie in a heap, such as a counter's, go on near by: at the end of the same
-        thousand, ten thousand, folder.
+        thousand, ten thousand, folder. Nothing ends at a letter that every key has, such as those
+        of `part-`.
         """
         if self.after is None or self.first is None:
             return []
         known = len(self._base(prefix, self.after))
         varied = min(len(self.after), max(known + 1, len(common(self.first, self.after))))
+        after = self.after
+
+        def varying(start: int, stop: int) -> list[int]:
+            return [depth for depth in range(start, stop) if alphabet.varies(after, depth)]
+
         folders = [depth for depth in range(known, varied) if self.after[depth] == "/"]
         name = max([known, *(depth + 1 for depth in folders)])
         # The folder in hand first, then its parents; then the name itself, then their names.
-        near = [*reversed(folders), *_spread(name, varied, (parts + 1) // 2)]
-        depths = [*near, *_spread(known, name, parts)][:parts]
+        near = [*reversed(folders), *_spread(varying(name, varied), (parts + 1) // 2)]
+        depths = [*near, *_spread(varying(known, name), parts)][:parts]
         return self._within(self.after[: depth + 1] + END for depth in depths)
 
     def _base(self, prefix: str, key: str) -> str:
@@ -128,6 +149,7 @@ class Stretch:
         )
 
 
-def _spread(start: int, stop: int, parts: int) -> list[int]:
-    """So many of the numbers from ``start`` to below ``stop``, evenly."""
-    return sorted({start + (stop - start) * part // parts for part in range(parts)} - {stop})
+def _spread(depths: Sequence[int], parts: int) -> list[int]:
+    """So many of the depths, evenly."""
+    chosen = sorted({len(depths) * part // parts for part in range(parts)})
+    return [depths[at] for at in chosen if at < len(depths)]
