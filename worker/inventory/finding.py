@@ -69,7 +69,7 @@ class Unbilled:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """An audit's end.
+    """What an audit came to.
 
     Args:
         manifest: of the inventory.
