@@ -12,8 +12,9 @@ _BLOT = "***"
 _END = r"\s\"'&,;<>\\)}\]"
 _VALUE = rf"[^{_END}]+"
 _LONG_VALUE = rf"[^{_END}]{{12,}}"
-# Between a name and its value, in a header, a query, JSON or a representation of a dictionary.
-_IS = r"[\"'\\]*\s*[=:]\s*b?[\"'\\]*"
+# Between a name and its value, in a header, a query (also one that stands in another), JSON or a
+# representation of a dictionary.
+_IS = r"[\"'\\]*\s*(?:[=:]|%3[AD])\s*b?[\"'\\]*"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), rf"\1{_BLOT}")
     for pattern in (
@@ -25,6 +26,10 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         rf"((?:Security-Token|Credential|Signature){_IS}){_VALUE}",
         rf"((?:secret_?access_?key|session_?token){_IS}){_VALUE}",
         r"\b(AKIA|ASIA)[A-Z0-9]{12,}\b",
+        # Session tokens of AWS, wherever they stand; they have hundreds of characters.
+        r"\b(IQoJb|FwoGZX|FQoGZX)[A-Za-z0-9+/=%_-]{40,}",
+        # https://www.rfc-editor.org/rfc/rfc3986#section-3.2.1: a password in an address.
+        r"(://[^\s/:@]*:)[^\s/@]+(?=@)",
     )
 )
 

@@ -21,7 +21,7 @@ from producers.messages import BillCustomerMonth, FileProcessed
 from producers.queues import Queue
 from worker.aws import connect
 from worker.clock import SystemClock
-from worker.commands import dlq, dlq_scope
+from worker.commands import dlq, dlq_keeping, dlq_scope
 from worker.dead_letters.browsing import Browsing
 from worker.dead_letters.errors import AmbiguousLetter, BadManifest, UnknownLetter
 from worker.dead_letters.forecast import Forecast, Verdict
@@ -500,6 +500,27 @@ def test_letters_of_others_say_who_put_them_there(
     [message] = receive_all(installation, installation.queues.url(Queue.SCHEDULE))
     assert json.loads(message["Body"]) == event
     assert "MessageAttributes" not in message
+
+
+def test_a_purge_says_how_many_letters_it_would_remove(
+    installation: OperatorInstallation,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kill_letters(installation, ["cus_0", "cus_1", "cus_0"])
+    # There is somebody to ask.
+    monkeypatch.setattr(dlq_keeping, "must_be_confirmable", lambda *_, **__: None)
+    to = tmp_path / "purged"
+
+    asked = CliRunner().invoke(
+        dlq.app, ["purge", "--to", str(to), "--customer", "cus_0"], input="n\n"
+    )
+
+    assert asked.exit_code == 1
+    assert "Remove 2 letters" in asked.stderr
+    assert not to.exists()
+    assert run.json("list")["letters"] == 3
 
 
 def test_purge_and_import_lose_nothing(

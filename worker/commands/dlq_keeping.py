@@ -51,8 +51,12 @@ def purge(
     )
     scope = find_scope(filters, queue)
     if not yes:
+        with progress(scope.installation, scope.queues, "counting") as on_seen:
+            found = scope.installation.dead_letters.inventory(
+                scope.queues, on_seen, scope.selection
+            )
         typer.confirm(
-            "Remove the selected letters from the dead-letter queues?", abort=True, err=True
+            f"Remove {found.total:,} letters from the dead-letter queues?", abort=True, err=True
         )
     with progress(scope.installation, scope.queues, "removing") as on_seen:
         kept = scope.installation.dead_letters.purge(scope.queues, scope.selection, to, on_seen)

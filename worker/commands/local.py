@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import FrameType
 
+# Whom the simulator knows from the start: the first steps of the README are taken with one.
+_CUSTOMERS = ("cus_A",)
+_SUBSCRIBED = timedelta(days=90)
 app = typer.Typer(no_args_is_help=True, help="Embedded AWS and Stripe on this machine.")
 
 
@@ -46,7 +50,13 @@ def up() -> None:
 
 def _serve(ended: threading.Event) -> None:
     # The simulator takes a quarter of a second to import, which no other command is to pay.
-    from infra.stripe_simulator import RunningClock, Seed, StripeSimulator  # noqa: PLC0415
+    from infra.stripe_simulator import (  # noqa: PLC0415
+        RunningClock,
+        Seed,
+        SeedCustomer,
+        SeedSubscription,
+        StripeSimulator,
+    )
     from infra.stripe_simulator import Settings as SimulatorSettings  # noqa: PLC0415
     from worker.demo.premises import (  # noqa: PLC0415
         GRACE_HOURS,
@@ -60,7 +70,16 @@ def _serve(ended: threading.Event) -> None:
     with open_premises(simulator, SystemClock()) as premises:
         deploy_data(premises.installation)
         keep_key(premises.installation)
-        simulator.seed(Seed(meters=seed_meters(premises.installation.settings)))
+        simulator.seed(
+            Seed(
+                meters=seed_meters(premises.installation.settings),
+                customers=tuple(SeedCustomer(id=customer) for customer in _CUSTOMERS),
+                subscriptions=tuple(
+                    SeedSubscription(customer=customer, started=SystemClock().now() - _SUBSCRIBED)
+                    for customer in _CUSTOMERS
+                ),
+            )
+        )
         _print_exports(premises.variables)
         errors.print("ready: set the variables above in another shell; Ctrl-C ends both")
         ended.wait()

@@ -166,6 +166,13 @@ def test_nor_a_thread_that_dies(
         ("Signature:\nab12", "Signature:\n***"),
         ("'aws_session_token': 'abc'", "'aws_session_token': '***'"),
         ("whsec_abc", "whsec_***"),
+        (
+            "u=https%3A%2F%2Fs3%2Fa%3FX-Amz-Signature%3Dab12",
+            "u=https%3A%2F%2Fs3%2Fa%3FX-Amz-Signature%3D***",
+        ),
+        (f"token IQoJb3JpZ2lu{'aB9/' * 20} expired", "token IQoJb*** expired"),
+        ("proxy http://me:secret@10.0.0.1:3128/", "proxy http://me:***@10.0.0.1:3128/"),
+        ("http://localhost:4566/a:b@c", "http://localhost:4566/a:b@c"),
         ("a basic truth about cus_1", "a basic truth about cus_1"),
         ("cus_A 2026-10 storage-usage:cus_A:2026-10", "cus_A 2026-10 storage-usage:cus_A:2026-10"),
     ],
