@@ -28,6 +28,8 @@ class Heartbeat:
         written_at: epoch seconds.
         poll_age: since a poll loop last turned; that of the slowest.
         poll_limit: how long a turn may take.
+        refused_for: since a poll loop's receiving began to fail, if it has failed ever since.
+        refused_limit: how long that may be.
         lease_age: since a lease in hand was renewed; that of the oldest, 0 without any.
         lease_limit: how old one may become, unless it is given up.
         in_hand: messages being handled.
@@ -37,6 +39,8 @@ class Heartbeat:
     written_at: float
     poll_age: float
     poll_limit: float
+    refused_for: float
+    refused_limit: float
     lease_age: float
     lease_limit: float
     in_hand: int
@@ -49,6 +53,8 @@ class Heartbeat:
             return f"no heartbeat for {silence:.0f} s"
         if self.poll_age > self.poll_limit:
             return f"a poll loop has not turned for {self.poll_age:.0f} s"
+        if self.refused_for > self.refused_limit:
+            return f"SQS has let no poll of a queue succeed for {self.refused_for:.0f} s"
         if self.lease_age > self.lease_limit:
             return f"a lease has not been renewed for {self.lease_age:.0f} s"
         return None

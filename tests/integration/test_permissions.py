@@ -75,7 +75,7 @@ def worked(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     scenario.send(Queue.SCHEDULE, Tick(job=Job.RESOLVE, scheduled_time=scenario.wall()).body())
     scenario.drain(worker=worker)
     for job in worker.side_jobs():
-        job.run(Vitals(poll_age=0, lease_age=0, in_hand=0, longest_in_hand=0))
+        job.run(Vitals(poll_age=0, refused_for=0, lease_age=0, in_hand=0, longest_in_hand=0))
     close_clients(clients)
     return set(recorder.calls)
 

@@ -242,6 +242,7 @@ class Consumer:
             job.run(
                 Vitals(
                     poll_age=max(poller.age for poller in self._pollers),
+                    refused_for=max(poller.refused_for for poller in self._pollers),
                     lease_age=self._leases.oldest_renewal,
                     in_hand=self._handling.in_hand,
                     longest_in_hand=self._leases.longest_in_hand,

@@ -57,6 +57,7 @@ class Poller:
         self._stopping = stopping
         self._queue = receiving.queue
         self._failures = 0
+        self._refused_since = 0.0
         self._turned_at = clock.monotonic()
         # Ticks run one at a time: a monthly one asks whether the daily one's work is done.
         self._hands: Hands[tuple[ReceivedMessage, HeldLease]] = Hands(
@@ -75,6 +76,11 @@ class Poller:
         """Seconds since the loop last turned."""
         return self._clock.monotonic() - self._turned_at
 
+    @property
+    def refused_for(self) -> float:
+        """Seconds since receiving began to fail, if it has failed ever since; else 0."""
+        return self._clock.monotonic() - self._refused_since if self._failures else 0.0
+
     def run(self) -> None:
         """Poll until told to stop, then let the hands finish what they began."""
         self._hands.start()
@@ -89,6 +95,8 @@ class Poller:
 
     def _turn(self) -> None:
         if not self._gate.lets_through(self._queue):
+            # While nothing is asked, nothing is refused.
+            self._failures = 0
             self._stopping.wait(_LOOK_SECONDS)
             return
         reserved = self._hands.reserve(MOST_A_RECEIPT, _LOOK_SECONDS)
@@ -115,6 +123,8 @@ class Poller:
             self._handling.handle(message, lease)
 
     def _pause(self, error: BotoCoreError | ClientError) -> None:
+        if not self._failures:
+            self._refused_since = self._clock.monotonic()
         self._failures += 1
         seconds = min(
             _PAUSE_AFTER_ERROR_SECONDS * 2 ** min(self._failures - 1, 10),

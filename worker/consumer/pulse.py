@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 # A turn is at most one ReceiveMessage, which the SDK tries four times, and the pause after it.
 _LONGEST_TURN_SECONDS = 200.0
+# A permission that is missing, a queue that is gone, a network that lets nothing through: by then
+# a new task may fare better, and what is wrong has to show.
+_LONGEST_REFUSAL_SECONDS = 600.0
 _METRIC_SECONDS = 60.0
 
 
@@ -50,6 +53,8 @@ class Pulse:
             written_at=self._clock.now().timestamp(),
             poll_age=vitals.poll_age,
             poll_limit=_LONGEST_TURN_SECONDS,
+            refused_for=vitals.refused_for,
+            refused_limit=_LONGEST_REFUSAL_SECONDS,
             lease_age=vitals.lease_age,
             lease_limit=self._lease_limit,
             in_hand=vitals.in_hand,

@@ -12,12 +12,15 @@ class Vitals:
 
     Args:
         poll_age: since a poll loop last turned; that of the slowest.
+        refused_for: since a poll loop's receiving began to fail, if it has failed ever since;
+            that of the longest.
         lease_age: since a lease in hand was renewed; that of the oldest.
         in_hand: messages received and not settled.
         longest_in_hand: how long the oldest of them has been in hand.
     """
 
     poll_age: float
+    refused_for: float
     lease_age: float
     in_hand: int
     longest_in_hand: float

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def vitals(*, poll: float = 1, lease: float = 1, longest: float = 1) -> Vitals:
-    return Vitals(poll_age=poll, lease_age=lease, in_hand=1, longest_in_hand=longest)
+def vitals(*, poll: float = 1, refused: float = 0, lease: float = 1, longest: float = 1) -> Vitals:
+    return Vitals(
+        poll_age=poll, refused_for=refused, lease_age=lease, in_hand=1, longest_in_hand=longest
+    )
 
 
 def counted(text: str) -> list[dict[str, int]]:
@@ -55,7 +57,7 @@ def test_a_worker_that_is_well_says_so_each_minute(
     assert examine(path, clock.now().timestamp()).problem is None
 
 
-@pytest.mark.parametrize("ill", [vitals(poll=201), vitals(lease=100)])
+@pytest.mark.parametrize("ill", [vitals(poll=201), vitals(lease=100), vitals(refused=601)])
 def test_a_loop_that_stands_still_shows_though_the_process_lives(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ill: Vitals
 ) -> None:

@@ -23,6 +23,8 @@ def beat(**changes: float) -> Heartbeat:
         "written_at": NOW - 5,
         "poll_age": 3,
         "poll_limit": 180,
+        "refused_for": 0,
+        "refused_limit": 600,
         "lease_age": 20,
         "lease_limit": 90,
         "longest_in_hand": 7200,
@@ -36,6 +38,7 @@ def beat(**changes: float) -> Heartbeat:
         (beat(), None),
         (beat(written_at=NOW - 46), "no heartbeat for 46 s"),
         (beat(poll_age=181), "a poll loop has not turned for 181 s"),
+        (beat(refused_for=601), "SQS has let no poll of a queue succeed for 601 s"),
         (beat(lease_age=91), "a lease has not been renewed for 91 s"),
     ],
 )
