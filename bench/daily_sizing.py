@@ -9,11 +9,11 @@ import sys
 from datetime import UTC, datetime
 
 from bench.contender import Contender
-from bench.rounds import arguments, play
+from bench.rounds import arguments, play, publish
 from bench.stand_in.process import StandIn
 
 OURS = "SiftBeam Billing"
-CONCURRENCY = 10
+CONCURRENCY = 20
 _OBJECTS = 10
 _QUEUE = "siftbeam-daily-sizing"
 
@@ -47,9 +47,9 @@ def contenders() -> list[Contender]:
 
 def main() -> None:
     """Run and print."""
-    asked = arguments(__doc__, rounds=1, messages=10_000)
+    asked = arguments(__doc__, rounds=3, messages=10_000)
     with StandIn() as stand_in:
-        play(contenders(), stand_in, asked)
+        publish(play(contenders(), stand_in, asked), asked, "customer and day")
 
 
 if __name__ == "__main__":

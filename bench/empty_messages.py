@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.contender import Contender
-from bench.rounds import arguments, play
+from bench.rounds import arguments, play, publish
 from bench.stand_in.process import StandIn
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def main() -> None:
     """Run and print."""
     asked = arguments(__doc__, rounds=3, messages=6000)
     with StandIn() as stand_in:
-        play(contenders(), stand_in, asked)
+        publish(play(contenders(), stand_in, asked), asked, "empty message")
 
 
 if __name__ == "__main__":

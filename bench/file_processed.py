@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bench.contender import Contender
-from bench.rounds import arguments, play
+from bench.rounds import arguments, play, publish
 from bench.stand_in.process import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 OURS = "SiftBeam Billing"
-CONCURRENCY = 10
+CONCURRENCY = 20
 _CUSTOMERS = 500
 _AT_ONCE = 5000
 
@@ -79,7 +79,7 @@ def main() -> None:
     """Run and print."""
     asked = arguments(__doc__, rounds=3, messages=3000)
     with StandIn() as stand_in:
-        play(contenders(), stand_in, asked)
+        publish(play(contenders(), stand_in, asked), asked, "processed file")
 
 
 if __name__ == "__main__":

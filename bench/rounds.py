@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.contender import Contender, Figures, measure
@@ -24,12 +26,14 @@ class Asked:
         messages: how many messages are measured each time.
         only: names that a contender's must contain one of; none for all.
         json: whether figures are printed for machines.
+        plot: the file to draw them into, if any.
     """
 
     rounds: int
     messages: int
     only: tuple[str, ...]
     json: bool
+    plot: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,9 @@ def arguments(description: str | None, *, rounds: int, messages: int) -> Asked:
     parser.add_argument("--messages", type=int, default=messages, help="messages measured a run")
     parser.add_argument("--only", action="append", default=[], help="a part of a contender's name")
     parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--plot", type=Path, help="an SVG to draw the processor time into")
     read = parser.parse_args()
-    return Asked(read.rounds, read.messages, tuple(read.only), read.json)
+    return Asked(read.rounds, read.messages, tuple(read.only), read.json, read.plot)
 
 
 def play(contenders: Sequence[Contender], stand_in: StandIn, asked: Asked) -> list[Standing]:
@@ -82,3 +87,42 @@ def play(contenders: Sequence[Contender], stand_in: StandIn, asked: Asked) -> li
                     flush=True,
                 )
     return [Standing(contender, figures[contender.name]) for contender in chosen]
+
+
+def publish(standings: Sequence[Standing], asked: Asked, what: str) -> None:
+    """Print the medians, and draw them where that is asked for.
+
+    Args:
+        standings: everybody's figures.
+        asked: how they are to be shown.
+        what: what one message is, for the plot.
+    """
+    if asked.json:
+        found = {s.contender.name: asdict(s.median) for s in standings}
+        print(json.dumps(found, indent=2))
+    else:
+        print("\n| | CPU ms | AWS calls | of them S3 | Stripe calls | a second | peak MiB |")
+        print("|---|---:|---:|---:|---:|---:|---:|")
+        for standing in standings:
+            f = standing.median
+            print(
+                f"| {standing.contender.name} | {f.cpu_ms:.2f} "
+                f"| {f.calls_of('sqs', 'dynamodb', 's3'):.2f} | {f.calls_of('s3'):.2f} "
+                f"| {f.calls_of('stripe'):.2f} | {f.per_second:,.0f} | {f.peak_mib:.0f} |"
+            )
+    if asked.plot is not None:
+        _draw(standings, asked.plot, what)
+
+
+def _draw(standings: Sequence[Standing], file: Path, what: str) -> None:
+    # Only who draws needs it.
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    order = sorted(standings, key=lambda standing: -standing.median.cpu_ms)
+    figure = Figure(figsize=(7, 0.6 + 0.4 * len(order)), layout="constrained")
+    axes = figure.subplots()
+    bars = axes.barh([s.contender.name for s in order], [s.median.cpu_ms for s in order])
+    axes.bar_label(bars, fmt="%.2f", padding=3)
+    axes.set_xlabel(f"processor milliseconds per {what}")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, format="svg", metadata={"Date": None})

@@ -9,7 +9,7 @@ import random
 import secrets
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from producers.queues import Queue, QueueDirectory
 from worker.availability import WatchedPages, dynamodb_probe, s3_probe
@@ -44,9 +44,12 @@ from worker.tables.customers import table_customer_ids
 from worker.tables.daily import DailyTable
 from worker.tables.history import HistoryTable
 from worker.tables.monthly import MonthlyTable
+from worker.tables.together import DynamoDBTogether
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mypy_boto3_dynamodb import DynamoDBClient
 
     from worker.aws import AwsClients
     from worker.clock import Clock
@@ -90,27 +93,40 @@ class Connections:
         return Metrics(self.clock)
 
     @cached_property
+    def together(self) -> DynamoDBTogether:
+        """DynamoDB, for handlers that work side by side."""
+        return DynamoDBTogether(
+            self.clients.dynamodb, self.tables.keys, monotonic=self.clock.monotonic
+        )
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """The same, as its client."""
+        return cast("DynamoDBClient", self.together)
+
+    @cached_property
     def daily(self) -> DailyTable:
         """The daily rows."""
-        return DailyTable(self.clients.dynamodb, self.tables.daily)
+        return DailyTable(self.dynamodb, self.tables.daily)
 
     @cached_property
     def monthly(self) -> MonthlyTable:
         """The monthly rows."""
-        return MonthlyTable(self.clients.dynamodb, self.tables.monthly)
+        return MonthlyTable(self.dynamodb, self.tables.monthly)
 
     @cached_property
     def history(self) -> HistoryTable:
         """The application's runs."""
-        return HistoryTable(self.clients.dynamodb, self.tables.history)
+        return HistoryTable(self.dynamodb, self.tables.history, sleep=self.clock.sleep)
 
     @cached_property
     def ledger(self) -> Ledger:
         """The billing facts."""
         return Ledger(
-            self.clients.dynamodb,
+            self.dynamodb,
             self.tables.ledger,
             tokens=lambda: secrets.token_hex(8),
+            sleep=self.clock.sleep,
             failed=lambda _: self.metrics.count({Metric.SEND_FAILURE: 1}),
         )
 

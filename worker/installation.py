@@ -212,6 +212,7 @@ class Installation(Connections):
             queues=self.queues,
             consumed=consumed,
             dispatch=self.dispatch,
+            company=self.together,
             gate=self.gate,
             backoff=Backoff(random.random),
             clock=self.clock,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +43,13 @@ class TableNames:
     def ledger(self) -> str:
         """The billing facts."""
         return f"{self.prefix}billing-ledger"
+
+    @property
+    def keys(self) -> Mapping[str, tuple[str, ...]]:
+        """The key attributes of the tables whose items are read and written one by one."""
+        return {
+            self.daily: ("customerId", "date"),
+            self.monthly: ("customerId", "billingMonth"),
+            self.history: ("processing-historyId",),
+            self.ledger: ("fact",),
+        }

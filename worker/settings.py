@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     storage_price: Decimal = Field(Decimal("0.10"), ge=0, max_digits=18, allow_inf_nan=False)
     storage_unit: Literal["gib", "byte"] = "gib"
     file_price: Decimal = Field(Decimal("0.00001"), ge=0, max_digits=18, allow_inf_nan=False)
-    concurrency: int = Field(8, ge=1, le=256)
+    concurrency: int = Field(20, ge=1, le=256)
     visibility_seconds: int = Field(60, ge=2, le=43_200)
     claim_seconds: int = Field(30, ge=1, le=60)
     drain_seconds: int = Field(110, ge=1, le=110)

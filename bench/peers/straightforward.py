@@ -1,4 +1,4 @@
-"""`file_processed` as it is written first: one call per step, default clients, ten threads.
+"""`file_processed` as it is written first: one call per step, default clients, twenty threads.
 
 It bills each run once as long as nothing goes wrong at a bad moment: a run is claimed by a
 conditional write, sent under an identifier, and marked sent.
@@ -16,7 +16,7 @@ from os import environ
 import boto3
 import stripe
 
-CONCURRENCY = 10
+CONCURRENCY = 20
 
 
 class Worker:

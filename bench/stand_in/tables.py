@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.stand_in.answer import Answer, as_json, fault
 from tests.simulation.expressions import ExpressionError, condition, update
+from tests.simulation.partiql import StatementFailed, execute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class Tables:
             "BatchGetItem": self._batch_get,
             "PutItem": self._put,
             "UpdateItem": self._update,
+            "BatchExecuteStatement": self._execute,
             "Query": self._query,
             "Scan": self._scan,
         }
@@ -88,6 +90,22 @@ class Tables:
             dict(asked["Key"]) if old is None else old, asked.get("ExpressionAttributeValues") or {}
         )
         return as_json({})
+
+    def _execute(self, asked: dict[str, Any]) -> Answer:
+        told: list[dict[str, Any]] = []
+        for statement in asked["Statements"]:
+            try:
+                execute(
+                    statement["Statement"],
+                    statement["Parameters"],
+                    key_of=_KEYS.get,
+                    read=lambda table, item: self.items[table].get(_key(table, dict(item))),
+                    write=lambda table, item: self.put(table, [item]),
+                )
+                told.append({})
+            except StatementFailed as failure:
+                told.append({"Error": {"Code": failure.code, "Message": failure.code}})
+        return as_json({"Responses": told})
 
     def _query(self, asked: dict[str, Any]) -> Answer:
         """Of a table by its key; the customer's part of it alone is looked through."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ _ACTIONS = {
 _KNOWS_PREFIX = {"s3:ListBucket", "s3:ListBucketVersions"}
 # Where the SDK names a service otherwise than IAM does.
 _SERVICES = {"secrets-manager": "secretsmanager", "eventbridge": "events"}
+_STATEMENT = re.compile(r'(INSERT|UPDATE) (?:INTO )?"([^"]+)"')
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "region", "AWS::AccountId": "account"}
 
 
@@ -100,6 +102,9 @@ class Recorder:
         service = _SERVICES.get(service, service)
         named = f"{service}:{operation}"
         action = _ACTIONS.get(named, named)
+        if named == "dynamodb:BatchExecuteStatement":
+            self.calls.update(map(_of_statement, self._asked.params["Statements"]))
+            return
         needed = _resources(service, self._asked.params)
         self.calls.update(Need(action, *resource) for resource in needed)
 
@@ -110,6 +115,16 @@ class Recorder:
             for need, count in self.calls.items()
             if need.action == action and need.resource.endswith(resource)
         )
+
+
+def _of_statement(statement: Mapping[str, Any]) -> Need:
+    """What one PartiQL write of a batch needs.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-iam.html
+    """
+    found = _STATEMENT.match(statement["Statement"])
+    assert found is not None, statement
+    return Need(f"dynamodb:PartiQL{found[1].title()}", f"dynamodb:table/{found[2]}")
 
 
 def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -15,6 +15,7 @@ from tests.integration.permissions import Grant, Need, Recorder, grants
 from tests.integration.scenario import bill_body, close_clients, file_body, size_body
 from worker.consumer.side_job import Vitals
 from worker.outcome import Done
+from worker.tables.together import DynamoDBTogether
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # The ECS agent makes this call for the worker (worker/consumer/scale_in.py); no SDK sees it.
 ASKED_OF_THE_AGENT = {"ecs:UpdateTaskProtection"}
+PATIENCE_SECONDS = 30.0
 
 
 def parameters(scenario: Scenario) -> dict[str, str]:
@@ -74,10 +76,41 @@ def worked(scenario: Scenario, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     scenario.wall.advance(timedelta(hours=5))
     scenario.send(Queue.SCHEDULE, Tick(job=Job.RESOLVE, scheduled_time=scenario.wall()).body())
     scenario.drain(worker=worker)
+    side_by_side(scenario, clients)
     for job in worker.side_jobs():
         job.run(Vitals(poll_age=0, refused_for=0, lease_age=0, in_hand=0, longest_in_hand=0))
     close_clients(clients)
     return set(recorder.calls)
+
+
+def side_by_side(scenario: Scenario, clients: AwsClients) -> None:
+    """Two of everything at once, which read and write together, however slow this machine is."""
+    pairs = (("cus_C", "run-3"), ("cus_D", "run-4"))
+    worker = scenario.installation(clients=clients, stripe_api_key=None)
+    worker.__dict__["together"] = DynamoDBTogether(
+        clients.dynamodb, worker.tables.keys, pause=PATIENCE_SECONDS
+    )
+    for customer, run in pairs:
+        scenario.customers(customer)
+        scenario.month(customer, "2026-10", [10, 20])
+        scenario.upload(f"service/input/{customer}/{run}/in.csv", 5)
+        scenario.run_row(run, customer)
+        out = f"service/output/{customer}/{run}/out.csv"
+        scenario.send(Queue.MONTHLY_BILLING, bill_body(customer))
+        scenario.send(Queue.FILE_PROCESSED, file_body(scenario.stack.bucket, out, scenario.wall()))
+    scenario.drain(worker=worker)
+    # Late rows of an ended month, then the months again; then all of it refused.
+    for customer, _ in pairs:
+        scenario.send(Queue.DAILY_SIZING, size_body(customer, "2026-10-30"))
+    scenario.drain(worker=worker)
+    for customer, run in pairs:
+        scenario.send(Queue.MONTHLY_BILLING, bill_body(customer))
+        for identifier in (f"storage-usage:{customer}:2026-10", run):
+            scenario.simulator.refuse(identifier, code="archived_meter")
+    scenario.drain(worker=worker)
+    scenario.wall.advance(timedelta(hours=5))
+    scenario.send(Queue.SCHEDULE, Tick(job=Job.RESOLVE, scheduled_time=scenario.wall()).body())
+    scenario.drain(worker=worker)
 
 
 def count_everything(scenario: Scenario, clients: AwsClients) -> None:

@@ -7,12 +7,13 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from botocore.exceptions import ClientError
 
 from producers.billing_month import BillingMonth
+from tests.parity.as_statements import AsStatements
 from tests.parity.conftest import DYNAMODB_ENGINES, REQUIRED
 from tests.parity.dynamodb_engines import ServedDynamoDb, SimulatedDynamoDb
 from tests.parity.dynamodb_local import why_not
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from tests.parity.asking import Item
     from tests.parity.dynamodb_engines import DynamoDb
 
@@ -43,15 +46,20 @@ STEPS = 150
 class Books:
     """The ledger and the tables that follow it, on one engine."""
 
-    def __init__(self, name: str, db: DynamoDb) -> None:
+    def __init__(self, name: str, db: DynamoDb, statements: AsStatements | None = None) -> None:
         self.name = name
         self.db = db
+        self.statements = statements
+        client = db.client if statements is None else cast("DynamoDBClient", statements)
         tokens = count()
         self.ledger = Ledger(
-            db.client, db.table("billing-ledger"), tokens=lambda: f"t{next(tokens)}"
+            client,
+            db.table("billing-ledger"),
+            tokens=lambda: f"t{next(tokens)}",
+            sleep=lambda _: None,
         )
-        self.daily = DailyTable(db.client, db.table("storage-usage-daily"))
-        self.history = HistoryTable(db.client, db.table("processing-history"))
+        self.daily = DailyTable(client, db.table("storage-usage-daily"))
+        self.history = HistoryTable(client, db.table("processing-history"), sleep=lambda _: None)
 
     def put_run(self, row: Item) -> None:
         """Write a run as the application does."""
@@ -84,20 +92,26 @@ class Books:
 
 @pytest.fixture
 def books(request: pytest.FixtureRequest) -> Iterator[list[Books]]:
-    """One each: DynamoDB Local where it can be had."""
-    found = [Books("simulation", SimulatedDynamoDb())]
+    """Two each, by single calls and by statements: DynamoDB Local where it can be had."""
+    found = [Books("simulation", SimulatedDynamoDb()), _by_statements("simulation")]
     served = []
     for name in DYNAMODB_ENGINES[1:]:
         local = name == "dynamodb-local"
         if local and why_not() is not None and not REQUIRED:
             continue
         fixture = "dynamodb_local" if local else "ministack_dynamodb"
-        engine = ServedDynamoDb(request.getfixturevalue(fixture))
-        served.append(engine)
-        found.append(Books(name, engine))
+        client = request.getfixturevalue(fixture)
+        served += [ServedDynamoDb(client), ServedDynamoDb(client)]
+        found += [Books(name, served[-2]), _by_statements(name, served[-1])]
     yield found
     for engine in served:
         engine.close()
+
+
+def _by_statements(name: str, engine: DynamoDb | None = None) -> Books:
+    engine = engine or SimulatedDynamoDb()
+    statements = AsStatements(engine.client, refuses_or=name == "ministack")
+    return Books(f"{name} by statements", engine, statements)
 
 
 class Walk:
@@ -256,6 +270,8 @@ def test_the_ledger_does_the_same_on_every_engine(books: list[Books], _: int) ->
             wholes = [each.whole() for each in books]
             for one, *others in zip(*wholes, strict=True):
                 assert all(other == one for other in others), f"after {number}: {what}"
+    for each in books:
+        assert each.statements is None or each.statements.done > STEPS // 10, each.name
 
 
 def _outcome(step: Callable[[Books], object], books: Books) -> object:

@@ -12,10 +12,11 @@ from botocore.exceptions import ClientError
 
 from tests.simulation.expressions import ExpressionError, Item, Value, condition, projection, update
 from tests.simulation.pages import Pages, Paginator
+from tests.simulation.statements import Batch
 from tests.simulation.tables import invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.simulation.process import Process
     from tests.simulation.tables import DynamoDB
@@ -168,6 +169,17 @@ class DynamoDBClient:
             return {"Attributes": new} if ReturnValues == "ALL_NEW" else {}
 
         return self._call(what, effect, claims=values.get(":state") == _SENDING)
+
+    def batch_execute_statement(
+        self, *, Statements: Sequence[Mapping[str, object]]
+    ) -> dict[str, object]:
+        """`BatchExecuteStatement` of writes."""
+        batch = Batch(Statements)
+        return self._call(
+            f"batch_execute_statement of {len(Statements)}",
+            lambda: batch.execute(self._database, self._process),
+            claims=batch.claims,
+        )
 
     def query(self, **request: object) -> dict[str, object]:
         """`Query`, one page."""

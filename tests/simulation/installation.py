@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from producers.fan_out import FanOut
 from producers.outbox import Outbox
+from tests.simulation.waiting import SimulatedSignal
 from worker.aws import AwsClients
 from worker.ledger.store import Ledger
 from worker.listing.listing import S3Listing
@@ -14,6 +15,7 @@ from worker.measuring.object_versions import ObjectVersions
 from worker.metrics import Metrics
 from worker.operator_installation import OperatorInstallation
 from worker.settings import Settings
+from worker.tables.together import DynamoDBTogether
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +103,16 @@ class SimulatedInstallation(OperatorInstallation):
         outbox = Outbox(self.clients.sqs, sleep=self.clock.sleep, in_flight=1)
         return FanOut(None if dry_run else outbox, self.queues)
 
+    @cached_property
+    def together(self) -> DynamoDBTogether:
+        """DynamoDB, for messages that are handled side by side on fibers."""
+        return DynamoDBTogether(
+            self.clients.dynamodb,
+            self.tables.keys,
+            monotonic=self._process.monotonic,
+            signal=lambda: SimulatedSignal(self._process),
+        )
+
     def token(self) -> str:
         """A random token."""
         return f"{self._process.rng.getrandbits(64):016x}"
@@ -108,7 +120,7 @@ class SimulatedInstallation(OperatorInstallation):
     @cached_property
     def ledger(self) -> Ledger:
         """The billing facts."""
-        return Ledger(self.clients.dynamodb, self.tables.ledger, tokens=self.token)
+        return Ledger(self.dynamodb, self.tables.ledger, tokens=self.token, sleep=self.clock.sleep)
 
     # The wiring stays the product's: only chance is replaced.
 

@@ -14,8 +14,6 @@ import structlog
 
 import worker.stripe_api.turns
 from tests.simulation.fiber_lock import FiberThreading
-from tests.simulation.scheduler import Scheduler
-from worker.tables.batch_read import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,16 +68,9 @@ def silenced() -> Iterator[None]:
                     patches.enter_context(patch.object(module, "ThreadPoolExecutor", InlinePool))
             turns = patch.object(worker.stripe_api.turns, "threading", FiberThreading)
             patches.enter_context(turns)
-            # Whose default is the machine's own clock.
-            defaults = read_rows.__kwdefaults__ or {}
-            patches.enter_context(patch.dict(defaults, sleep=_sleep))
             yield
     finally:
         structlog.configure(**before)
-
-
-def _sleep(seconds: float) -> None:
-    Scheduler.running().sleep(seconds)
 
 
 DEFECTS: list[str] = []

@@ -44,6 +44,8 @@ _QUEUES = tuple(
 )
 # The share of runs in which sending is paused, and customers are excluded, now and then.
 _CONTROLLED = 0.2
+# Messages that a worker handles at once: up to as many as one batch of writes takes.
+_HANDS = (1, 2, 3, 4, 5, 6, 8, 10, 16, 25)
 
 
 @dataclass(slots=True)
@@ -104,7 +106,7 @@ class Run:
         self.library = LibraryWorld(self.scheduler, self.guard.event_taken) if library else None
         self.deliveries = 0
         self._page = self.rng.randint(1, 8)
-        self._hands = self.rng.randint(1, 10)
+        self._hands = self.rng.choice(_HANDS)
         self._workers: list[Worker] = []
         self._born = 0
         self._audits: list[Report] = []

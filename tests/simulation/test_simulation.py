@@ -77,5 +77,7 @@ def test_the_runs_reach_what_they_are_meant_to_reach() -> None:
         *("throttled", "conflict", "bad_key", "dropped", "invalid", "crash", "stall"),
         *("sending to unknown", "unknown to sending", "sending to sending", "sent to confirmed"),
         *("sending to planned", "sending to rejected", "sent to refused"),
+        *("batch of writes", "half_a_batch", "statement_throttled"),
+        *("statement failed: ConditionalCheckFailed", "statement failed: DuplicateItem"),
     ):
         assert reached[what], f"no run came to {what!r}: {reached}"

@@ -109,6 +109,7 @@ class Worker:
             ),
             leases=self._leases,
             clock=process,
+            company=installation.together,
         )
         self._receiving = {
             queue: Receiving(

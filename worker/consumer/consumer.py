@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from producers.queues import Queue, QueueDirectory
     from worker.circuit import Gate
     from worker.clock import Clock
+    from worker.company import Company
     from worker.consumer.backoff import Backoff
     from worker.consumer.dispatch import Dispatch
     from worker.consumer.side_job import SideJob
@@ -77,6 +78,7 @@ class Consumer:
         queues: where the queues are.
         consumed: which to consume.
         dispatch: handles messages.
+        company: lets messages of one queue be handled together.
         gate: says whether anything may be received.
         backoff: how long a retry waits.
         clock: the time.
@@ -92,6 +94,7 @@ class Consumer:
         queues: QueueDirectory,
         consumed: Sequence[Queue],
         dispatch: Dispatch,
+        company: Company | None = None,
         gate: Gate,
         backoff: Backoff,
         clock: Clock,
@@ -113,6 +116,7 @@ class Consumer:
         self._consumed = tuple(consumed)
         self._handling = Handling(
             dispatch=dispatch,
+            company=company,
             settling=Settling(
                 sqs=sqs, queues=queues, deletions=self._deletions, backoff=backoff, clock=clock
             ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from worker.company import NoCompany
 from worker.lease import LeaseLost, held_by
 from worker.outcome import DeadLetter, Done
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from worker.clock import Clock
+    from worker.company import Company
     from worker.consumer.dispatch import Dispatch
     from worker.consumer.leases import HeldLease, Leases
     from worker.consumer.received import ReceivedMessage
@@ -32,11 +34,19 @@ class Handling:
         settling: settles with SQS.
         leases: keeps the message meanwhile.
         clock: the time.
+        company: lets messages of one queue that are in hand at once be handled together.
     """
 
     def __init__(
-        self, *, dispatch: Dispatch, settling: Settling, leases: Leases, clock: Clock
+        self,
+        *,
+        dispatch: Dispatch,
+        settling: Settling,
+        leases: Leases,
+        clock: Clock,
+        company: Company | None = None,
     ) -> None:
+        self._company = company or NoCompany()
         self._dispatch = dispatch
         self._settling = settling
         self._leases = leases
@@ -54,7 +64,9 @@ class Handling:
         """Take a message in hand that was received at that monotonic time."""
         with self._count:
             self._in_hand += 1
-        return self._leases.hold(message, received_at)
+        lease = self._leases.hold(message, received_at)
+        self._company.expect(message.queue)
+        return lease
 
     def handle(self, message: ReceivedMessage, lease: HeldLease) -> None:
         """Handle a message and settle it. Never raises for what the message or SQS did."""
@@ -66,7 +78,7 @@ class Handling:
         ):
             started = self._clock.monotonic()
             try:
-                with held_by(lease):
+                with self._company.member(message.queue), held_by(lease):
                     outcome = self._dispatch.handle(message)
             except LeaseLost as error:
                 self._abandon(message, lease, str(error), started)
@@ -79,8 +91,11 @@ class Handling:
         self._end(lease, lambda: self._settling.settle(message, outcome))
 
     def give_back(self, message: ReceivedMessage, lease: HeldLease) -> None:
-        """Make a message visible at once that was not begun, or not finished."""
+        """Make a message visible at once that was not begun."""
+        self._company.excuse(message.queue)
+        self._give_back(message, lease)
 
+    def _give_back(self, message: ReceivedMessage, lease: HeldLease) -> None:
         def settle() -> None:
             try:
                 self._settling.give_back(message, 0)
@@ -111,7 +126,7 @@ class Handling:
             duration_ms=self._milliseconds(started),
         )
         if lease.held:
-            self.give_back(message, lease)
+            self._give_back(message, lease)
         else:
             self._end(lease, lambda: None)
 

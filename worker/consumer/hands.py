@@ -7,6 +7,7 @@ is kept; and they are daemons, so that a handler that hangs cannot hold up the e
 from __future__ import annotations
 
 import threading
+import time
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Task = TypeVar("Task")
+_OTHERS_FREE_WITHIN_SECONDS = 0.1
 
 
 class Hands(Generic[Task]):
@@ -45,11 +47,17 @@ class Hands(Generic[Task]):
             thread.start()
 
     def reserve(self, most: int, timeout: float) -> int:
-        """Wait for a free hand and reserve up to so many; 0 where none became free in time."""
+        """Wait for a free hand and reserve up to so many; 0 where none became free in time.
+
+        Hands that work side by side become free at about the same time: so the first is not sent
+        off with a call of its own, but waits a moment for the others.
+        """
         if not self._free.acquire(timeout=timeout):
             return 0
-        taken = 1
-        while taken < most and self._free.acquire(blocking=False):
+        taken, until = 1, time.monotonic() + _OTHERS_FREE_WITHIN_SECONDS
+        while taken < min(most, len(self._threads)):
+            if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+                break
             taken += 1
         return taken
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 _LOOK_SECONDS = 0.5
+# As many as write in one batch (worker.tables.together).
+_MOST_TOGETHER = 25
 _PAUSE_AFTER_ERROR_SECONDS = 2.0
 _LONGEST_PAUSE_AFTER_ERROR_SECONDS = 30.0
 
@@ -99,21 +101,34 @@ class Poller:
             self._failures = 0
             self._stopping.wait(_LOOK_SECONDS)
             return
-        reserved = self._hands.reserve(MOST_A_RECEIPT, _LOOK_SECONDS)
+        reserved = self._hands.reserve(_MOST_TOGETHER, _LOOK_SECONDS)
         # The gate may have closed, or the end been asked for, while no hand was free.
         if not reserved or self._stopping.is_set() or not self._gate.lets_through(self._queue):
             self._hands.release(reserved)
             return
-        try:
-            messages, received_at = self._receiving.receive(reserved)
-        except (BotoCoreError, ClientError) as error:
-            self._hands.release(reserved)
-            self._pause(error)
-            return
-        self._failures = 0
-        self._hands.release(reserved - len(messages))
-        for message in messages:
-            self._hands.give((message, self._handling.begin(message, received_at)))
+        # All are in hand before the first is begun, so that they are handled together.
+        tasks = self._receive(reserved)
+        self._hands.release(reserved - len(tasks))
+        for task in tasks:
+            self._hands.give(task)
+
+    def _receive(self, most: int) -> list[tuple[ReceivedMessage, HeldLease]]:
+        """Take up to so many messages in hand: after the first ten only what is there already."""
+        tasks: list[tuple[ReceivedMessage, HeldLease]] = []
+        while len(tasks) < most and not self._stopping.is_set():
+            asked_for = min(most - len(tasks), MOST_A_RECEIPT)
+            try:
+                messages, received_at = self._receiving.receive(asked_for, waits=not tasks)
+            except (BotoCoreError, ClientError) as error:
+                # What was received before is not held up; the next turn meets the error again.
+                if not tasks:
+                    self._pause(error)
+                break
+            self._failures = 0
+            tasks += [(message, self._handling.begin(message, received_at)) for message in messages]
+            if len(messages) < asked_for:
+                break
+        return tasks
 
     def _work(self, task: tuple[ReceivedMessage, HeldLease]) -> None:
         message, lease = task

@@ -47,8 +47,12 @@ class Receiving:
         self._visibility = visibility_seconds
         self._wait = wait_seconds
 
-    def receive(self, most: int) -> tuple[Sequence[ReceivedMessage], float]:
+    def receive(self, most: int, *, waits: bool = True) -> tuple[Sequence[ReceivedMessage], float]:
         """Up to so many messages, and the monotonic time from which their leases run.
+
+        Args:
+            most: ten at most.
+            waits: whether to wait for a message where there is none.
 
         Raises:
             botocore.exceptions.ClientError: SQS refused.
@@ -58,7 +62,7 @@ class Receiving:
         answer = self._sqs.receive_message(
             QueueUrl=self._queues.url(self.queue),
             MaxNumberOfMessages=most,
-            WaitTimeSeconds=self._wait,
+            WaitTimeSeconds=self._wait if waits else 0,
             VisibilityTimeout=self._visibility,
             MessageAttributeNames=["All"],
             MessageSystemAttributeNames=[

@@ -56,6 +56,7 @@ class Ledger:
         table: the table's name.
         tokens: gives a new random token per claim, so that a claim whose answer was lost on the
             way back is known again as one's own.
+        sleep: waits so many seconds, where DynamoDB reads less than it was asked for.
         failed: is told of each item that moves to where no send has succeeded, or may have not.
     """
 
@@ -65,11 +66,13 @@ class Ledger:
         table: str,
         *,
         tokens: Callable[[], str],
+        sleep: Callable[[float], None],
         failed: Callable[[LedgerItem], None] = lambda _: None,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._tokens = tokens
+        self._sleep = sleep
         self._failed = failed
 
     def find(self, key: str) -> LedgerItem | None:
@@ -80,21 +83,16 @@ class Ledger:
         item = answer.get("Item")
         return None if item is None else decode_item(item)
 
-    def rows(self, keys: Iterable[str]) -> dict[str, ReadAttributes]:
+    def rows(self, keys: Iterable[str], fields: str | None = None) -> dict[str, ReadAttributes]:
         """The items of many facts as they are stored, by key; :func:`decode_item` reads one."""
-        return read_rows(self._dynamodb, self._table, "fact", keys)
+        table, sleep = self._table, self._sleep
+        return read_rows(self._dynamodb, table, "fact", keys, sleep=sleep, fields=fields)
 
     def existing(self, keys: Iterable[str]) -> dict[str, tuple[State, str | None]]:
-        """State and last error of those facts that the ledger has.
-
-        By strongly consistent reads.
-        """
-        rows = read_rows(
-            self._dynamodb, self._table, "fact", keys, fields=expressions.LEDGER_STANDING
-        )
+        """State and last error of those facts that the ledger has; strongly consistent reads."""
         return {
             key: (State(row["state"]["S"]), row.get("lastError", {}).get("S"))
-            for key, row in rows.items()
+            for key, row in self.rows(keys, expressions.LEDGER_STANDING).items()
         }
 
     def corrected(self, item: LedgerItem) -> Corrected:

@@ -12,6 +12,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from worker.gathering import apart
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -100,10 +102,12 @@ class Turns:
             line = self._queues.setdefault(key, _Line())
             line.length += 1
         try:
-            had = line.turn.acquire(timeout=_LONGEST_WAIT_SECONDS)
+            with apart():
+                had = line.turn.acquire(timeout=_LONGEST_WAIT_SECONDS)
             try:
                 if had:
-                    self._buckets[fact.account.livemode].take()
+                    with apart():
+                        self._buckets[fact.account.livemode].take()
                 yield had
             finally:
                 if had:

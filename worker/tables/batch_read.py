@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from typing import TYPE_CHECKING
 
 from worker.expressions import names_in
@@ -29,14 +28,15 @@ def read_rows(
     key: str,
     values: Iterable[str],
     *,
+    sleep: Callable[[float], None],
     fields: str | None = None,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, ReadAttributes]:
     """The rows whose ``key`` has one of the values, by that value; those that there are.
 
     ``fields`` is a projection expression, the key's name in it; None reads whole rows.
 
-    What DynamoDB leaves unread, being throttled or over 16 MB, is asked for again.
+    What DynamoDB leaves unread, being throttled or over 16 MB, is asked for again, after a
+    ``sleep`` (seconds) where a call brought nothing.
 
     Raises:
         botocore.exceptions.ClientError: the table cannot be read.

@@ -18,7 +18,7 @@ from worker.tables.batch_read import read_rows
 from worker.tables.conditions import condition_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -92,11 +92,15 @@ class HistoryTable:
     Args:
         dynamodb: the client.
         table: the table's name.
+        sleep: waits so many seconds, where DynamoDB reads less than it was asked for.
     """
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, *, sleep: Callable[[float], None]
+    ) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._sleep = sleep
 
     def find(self, run_id: str) -> Run | None:
         """A run, by a strongly consistent read; None where there is no row."""
@@ -108,7 +112,7 @@ class HistoryTable:
 
     def rows(self, run_ids: Iterable[str]) -> dict[str, ReadAttributes]:
         """The rows of many runs as they are stored, by run; :meth:`decode` reads one."""
-        return read_rows(self._dynamodb, self._table, KEY, run_ids)
+        return read_rows(self._dynamodb, self._table, KEY, run_ids, sleep=self._sleep)
 
     def decode(self, run_id: str, row: ReadAttributes) -> Run:
         """A run from its row.
