@@ -60,10 +60,9 @@ class MonthRows:
         basis = basis_of(item)
         if status is not BillingStatus.PENDING:
             mark = Mark(status, item.fence, _event_id(item), item.sent_at)
-            for row in rows:
-                if row.day.day in basis.days and _lags(row, mark):
-                    check_lease()
-                    self._daily.mark(customer, row.day, mark)
+            behind = [row.day for row in rows if row.day.day in basis.days and _lags(row, mark)]
+            check_lease()
+            self._daily.mark(customer, behind, mark)
         corrected = self._ledger.corrected(item) if item.counted else Corrected(item)
         notes = notes_on(corrected, month, rows)
         monthly_row = _monthly_row(item, month, status, notes)
@@ -91,10 +90,10 @@ class MonthRows:
         rows = self._daily.month(customer, month)
         if item.counted and fact.basis is not None:
             mark = Mark(BillingStatus.BILLED, item.fence, _event_id(item), item.sent_at)
-            for row in rows:
-                if row.day.day in fact.basis.days and row.ledger_fence is None:
-                    check_lease()
-                    self._daily.mark(customer, row.day, mark)
+            days = fact.basis.days
+            added = [row.day for row in rows if row.day.day in days and row.ledger_fence is None]
+            check_lease()
+            self._daily.mark(customer, added, mark)
         billed = self._ledger.find(fact.correction.of)
         if billed is not None and billed.fact.basis is not None:
             self._note(billed, month, rows)

@@ -232,16 +232,19 @@ class Walk:
 
     def _mark(self) -> tuple[str, Callable[[Books], object]]:
         chance = self._chance
-        customer, day = (
-            chance.choice(CUSTOMERS),
-            OCTOBER.first_day.replace(day=chance.randint(1, 4)),
-        )
+        customer = chance.choice(CUSTOMERS)
+        days = [
+            OCTOBER.first_day.replace(day=day)
+            for day in chance.sample(range(1, 5), chance.randint(1, 4))
+        ]
         mark = Mark(
             chance.choice((BillingStatus.BILLED, BillingStatus.FAILED)),
             chance.randint(1, 6),
             *chance.choice(((), ("an event", self._now))),
         )
-        return f"mark {customer} {day} {mark}", lambda books: books.daily.mark(customer, day, mark)
+        return f"mark {customer} {days} {mark}", lambda books: books.daily.mark(
+            customer, days, mark
+        )
 
     def _run(self) -> tuple[str, Callable[[Books], object]]:
         chance = self._chance

@@ -206,7 +206,7 @@ def daily_rows_before_the_ledger(patch: pytest.MonkeyPatch) -> None:
     def handle(self: BillMonthHandler, message: BillCustomerMonth) -> Outcome:
         for row in self._daily.month(message.customer_id, message.month):
             if row.status is BillingStatus.PENDING:
-                self._daily.mark(message.customer_id, row.day, Mark(BillingStatus.BILLED, 1))
+                self._daily.mark(message.customer_id, [row.day], Mark(BillingStatus.BILLED, 1))
         return original(self, message)
 
     patch.setattr(BillMonthHandler, "handle", handle)

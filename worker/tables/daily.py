@@ -13,6 +13,7 @@ from producers.billing_month import BillingMonth
 from producers.instant import epoch_seconds, format_instant
 from worker import expressions
 from worker.tables.attributes import MalformedRow, number, text
+from worker.tables.batch_write import update_each
 from worker.tables.conditions import condition_failed
 from worker.tables.daily_row import BillingStatus, DailyRow, read_row
 from worker.usage import Source
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import UniversalAttributeValueTypeDef
+    from mypy_boto3_dynamodb.type_defs import (
+        UniversalAttributeValueTypeDef,
+        UpdateItemInputTypeDef,
+    )
 
     from worker.usage import Measure
 
@@ -253,8 +257,11 @@ class DailyTable:
             if days:
                 yield customer, days
 
-    def mark(self, customer_id: str, day: date, mark: Mark) -> bool:
-        """Let a row follow the ledger; returns False where it followed as far already."""
+    def mark(self, customer_id: str, days: Iterable[date], mark: Mark) -> None:
+        """Let rows follow the ledger, each unless it followed as far already."""
+        update_each(self._dynamodb, (self._marking(customer_id, day, mark) for day in days))
+
+    def _marking(self, customer_id: str, day: date, mark: Mark) -> UpdateItemInputTypeDef:
         values: dict[str, UniversalAttributeValueTypeDef] = {
             ":status": text(mark.status),
             ":fence": number(mark.fence),
@@ -264,19 +271,13 @@ class DailyTable:
             update = expressions.DAILY_MARK
             values[":eventId"] = text(mark.event_id)
             values[":sentAt"] = text(format_instant(mark.sent_at))
-        try:
-            self._dynamodb.update_item(
-                TableName=self._table,
-                Key={"customerId": text(customer_id), "date": text(day.isoformat())},
-                UpdateExpression=update,
-                ConditionExpression=expressions.DAILY_FOLLOWS,
-                ExpressionAttributeValues=values,
-            )
-        except ClientError as error:
-            if condition_failed(error):
-                return False
-            raise
-        return True
+        return {
+            "TableName": self._table,
+            "Key": {"customerId": text(customer_id), "date": text(day.isoformat())},
+            "UpdateExpression": update,
+            "ConditionExpression": expressions.DAILY_FOLLOWS,
+            "ExpressionAttributeValues": values,
+        }
 
 
 def kept_until(day: date, years: int) -> datetime:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         UpdateItemInputTypeDef,
     )
 
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html
+MOST_STATEMENTS = 25
 _WORD = re.compile(r"[#:]?[A-Za-z][A-Za-z0-9_]*|<=|>=|<>|[=<>(),]")
 _KEPT = frozenset({"AND", "OR", "NOT", "IS", "MISSING"})
 _NONE_THERE = re.compile(r"attribute_not_exists\([#A-Za-z]+\)( OR .*)?")

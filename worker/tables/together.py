@@ -27,7 +27,7 @@ from botocore.exceptions import BotoCoreError
 
 from worker.gathering import LONGEST_PAUSE_SECONDS, Gathering, ThreadSignal
 from worker.tables.attributes import text
-from worker.tables.statements import Statement, insertion, update
+from worker.tables.statements import MOST_STATEMENTS, Statement, insertion, update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 MOST_KEYS = 100
-MOST_STATEMENTS = 25
 # The ordinary ends of a conditional write.
 _REFUSED = frozenset({"ConditionalCheckFailed", "DuplicateItem"})
 # The values of an item's key; all our keys are text.
@@ -127,6 +126,11 @@ class DynamoDBTogether:
     def batch_get_item(self) -> object:
         """So is a batch that is one already."""
         return self._dynamodb.batch_get_item
+
+    @property
+    def batch_execute_statement(self) -> object:
+        """And a batch of writes."""
+        return self._dynamodb.batch_execute_statement
 
     def expect(self, circle: str) -> None:
         """One more is about to work in a circle."""
