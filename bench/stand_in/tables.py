@@ -30,6 +30,7 @@ class Tables:
 
     def __init__(self) -> None:
         self.items: dict[str, dict[tuple[str, ...], dict[str, Any]]] = {name: {} for name in _KEYS}
+        self._under: dict[tuple[str, str], dict[tuple[str, ...], dict[str, Any]]] = {}
         self._operations: dict[str, Callable[[dict[str, Any]], Answer]] = {
             "GetItem": self._get,
             "BatchGetItem": self._batch_get,
@@ -53,7 +54,9 @@ class Tables:
     def put(self, table: str, items: list[dict[str, Any]]) -> None:
         """Put items in place, unconditionally."""
         for item in items:
-            self.items[table][_key(table, item)] = item
+            key = _key(table, item)
+            self.items[table][key] = item
+            self._under.setdefault((table, key[0]), {})[key] = item
 
     def _get(self, asked: dict[str, Any]) -> Answer:
         table = asked["TableName"]
@@ -74,7 +77,7 @@ class Tables:
         refused = _refused(self.items[table].get(key), asked)
         if refused is not None:
             return refused
-        self.items[table][key] = item
+        self.put(table, [item])
         return as_json({})
 
     def _update(self, asked: dict[str, Any]) -> Answer:
@@ -86,9 +89,8 @@ class Tables:
             return refused
         names = tuple((asked.get("ExpressionAttributeNames") or {}).items())
         apply, _, _ = update(asked["UpdateExpression"], names)
-        self.items[table][key] = apply(
-            dict(asked["Key"]) if old is None else old, asked.get("ExpressionAttributeValues") or {}
-        )
+        values = asked.get("ExpressionAttributeValues") or {}
+        self.put(table, [apply(dict(asked["Key"]) if old is None else old, values)])
         return as_json({})
 
     def _execute(self, asked: dict[str, Any]) -> Answer:
@@ -108,11 +110,14 @@ class Tables:
         return as_json({"Responses": told})
 
     def _query(self, asked: dict[str, Any]) -> Answer:
-        """Of a table by its key; the customer's part of it alone is looked through."""
+        """Of a table by its key, named as the product names it; indexes are empty."""
+        table = asked["TableName"]
         names = tuple((asked.get("ExpressionAttributeNames") or {}).items())
         values = asked.get("ExpressionAttributeValues") or {}
         holds, _, _ = condition(asked["KeyConditionExpression"], names)
-        items = [item for item in self.items[asked["TableName"]].values() if holds(item, values)]
+        hash_value = values.get(f":{_KEYS[table][0]}", {}).get("S", "")
+        held = {} if "IndexName" in asked else self._under.get((table, hash_value), {})
+        items = [item for _, item in sorted(held.items()) if holds(item, values)]
         return as_json({"Items": items[:_PAGE], "Count": len(items[:_PAGE])})
 
     def _scan(self, asked: dict[str, Any]) -> Answer:
