@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 # Two test processes: the emulator is one process per worker, and small CI machines have two cores.
 WORKERS ?= 2
 
-BENCH ?= empty_messages file_processed daily_sizing producers sizing
+BENCH ?= empty_messages file_processed daily_sizing monthly_billing requests producers at_rest sizing
 BENCH_VENV := .venv-bench
 
 SEEDS ?= 10000

@@ -69,8 +69,10 @@ def arguments(description: str | None, *, rounds: int, messages: int) -> Asked:
     return Asked(read.rounds, read.messages, tuple(read.only), read.json, read.plot)
 
 
-def play(contenders: Sequence[Contender], stand_in: StandIn, asked: Asked) -> list[Standing]:
-    """Run them in turn."""
+def play(
+    contenders: Sequence[Contender], stand_in: StandIn, asked: Asked, *, aloud: bool = True
+) -> list[Standing]:
+    """Run them in turn; ``aloud`` prints each run."""
     chosen = [c for c in contenders if not asked.only or any(part in c.name for part in asked.only)]
     figures: dict[str, list[Figures]] = {contender.name: [] for contender in chosen}
     for number in range(asked.rounds):
@@ -79,7 +81,7 @@ def play(contenders: Sequence[Contender], stand_in: StandIn, asked: Asked) -> li
                 contender, stand_in, warm_up=asked.messages // 6, measured=asked.messages
             )
             figures[contender.name].append(found)
-            if not asked.json:
+            if aloud and not asked.json:
                 print(
                     f"round {number + 1}: {contender.name}: {found.cpu_ms:.3f} ms, "
                     f"{sum(found.calls.values()):.2f} calls, {found.per_second:,.0f}/s, "

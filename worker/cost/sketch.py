@@ -21,7 +21,7 @@ QUOTED_DOLLARS = Decimal("1.21")
 QUOTED_CUSTOMERS = 100
 # States a customer passes: two listings, their two sums, the row's figures, the row; and the query,
 # the average, the rounding, the call, the choice, the row and the mark.
-_STATES_A_DAY, _STATES_A_MONTH = 6, 7
+STATES_A_DAY, STATES_A_MONTH = 6, 7
 # One more listing and the choice that leads to it.
 _STATES_A_PAGE = 2
 # Start, customers, the map and its end.
@@ -34,8 +34,8 @@ def sketch(workload: Workload, *, every_page: bool = False) -> Bill:
     sized = Decimal(workload.customers * DAYS)
     pages = Decimal(workload.extra_pages * DAYS if every_page else 0)
     transitions = (
-        sized * _STATES_A_DAY
-        + workload.customers * _STATES_A_MONTH
+        sized * STATES_A_DAY
+        + workload.customers * STATES_A_MONTH
         + (DAYS + 1) * _STATES_A_RUN
         + pages * _STATES_A_PAGE
     )
