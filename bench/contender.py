@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import IO
 
-    from bench.stand_in.process import StandIn
+    from bench.serving import Server
 
 _LOOK_SECONDS = 0.05
 _MIB = 1024 * 1024
@@ -40,7 +40,7 @@ class Contender:
     name: str
     command: Sequence[str]
     queue: str
-    fill: Callable[[StandIn, int], None]
+    fill: Callable[[Server, int], None]
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,7 +66,7 @@ class Figures:
 
 
 def measure(
-    contender: Contender, stand_in: StandIn, *, warm_up: int, measured: int, limit: float = 300.0
+    contender: Contender, stand_in: Server, *, warm_up: int, measured: int, limit: float = 300.0
 ) -> Figures:
     """Let a contender work through a full queue and look at a stretch in the middle of it.
 
@@ -121,7 +121,7 @@ class _Watch:
     def __init__(
         self,
         contender: Contender,
-        stand_in: StandIn,
+        stand_in: Server,
         process: subprocess.Popen[bytes],
         output: IO[str],
         deadline: float,

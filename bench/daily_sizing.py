@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from bench.contender import Contender
 from bench.rounds import arguments, play, publish
-from bench.stand_in.process import StandIn
+from bench.serving import Server, server
 
 OURS = "SiftBeam Billing"
 CONCURRENCY = 20
@@ -18,7 +18,7 @@ _OBJECTS = 10
 _QUEUE = "siftbeam-daily-sizing"
 
 
-def _customers(stand_in: StandIn, messages: int) -> None:
+def _customers(stand_in: Server, messages: int) -> None:
     """One message per customer, who holds ten objects in each of both prefixes."""
     stand_in.objects(_OBJECTS)
     today = datetime.now(UTC).date()
@@ -48,7 +48,7 @@ def contenders() -> list[Contender]:
 def main() -> None:
     """Run and print."""
     asked = arguments(__doc__, rounds=3, messages=10_000)
-    with StandIn() as stand_in:
+    with server(ministack=asked.ministack) as stand_in:
         publish(play(contenders(), stand_in, asked), asked, "customer and day")
 
 

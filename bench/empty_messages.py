@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.contender import Contender
 from bench.rounds import arguments, play, publish
-from bench.stand_in.process import StandIn
+from bench.serving import Server, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,18 +26,18 @@ _BODY = (
 )
 
 
-def _bodies(queue: str) -> Callable[[StandIn, int], None]:
-    def fill(stand_in: StandIn, messages: int) -> None:
+def _bodies(queue: str) -> Callable[[Server, int], None]:
+    def fill(stand_in: Server, messages: int) -> None:
         stand_in.fill(queue, [_BODY])
         stand_in.copy(queue, messages - 1)
 
     return fill
 
 
-def _own(queue: str, module: str) -> Callable[[StandIn, int], None]:
+def _own(queue: str, module: str) -> Callable[[Server, int], None]:
     """Let a peer send one message of its own format, and repeat that."""
 
-    def fill(stand_in: StandIn, messages: int) -> None:
+    def fill(stand_in: Server, messages: int) -> None:
         stand_in.send_with(f"bench.peers.{module}")
         stand_in.copy(queue, messages - 1)
 
@@ -110,7 +110,7 @@ def contenders() -> list[Contender]:
 def main() -> None:
     """Run and print."""
     asked = arguments(__doc__, rounds=3, messages=6000)
-    with StandIn() as stand_in:
+    with server(ministack=asked.ministack) as stand_in:
         publish(play(contenders(), stand_in, asked), asked, "empty message")
 
 

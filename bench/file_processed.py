@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.contender import Contender
 from bench.rounds import arguments, play, publish
-from bench.stand_in.process import StandIn
+from bench.serving import Server, server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +22,10 @@ _CUSTOMERS = 500
 _AT_ONCE = 5000
 
 
-def _runs(queue: str) -> Callable[[StandIn, int], None]:
+def _runs(queue: str) -> Callable[[Server, int], None]:
     """One completed run per message, of five hundred customers in turn."""
 
-    def fill(stand_in: StandIn, messages: int) -> None:
+    def fill(stand_in: Server, messages: int) -> None:
         now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         for start in range(0, messages, _AT_ONCE):
             runs = [
@@ -78,7 +78,7 @@ def contenders() -> list[Contender]:
 def main() -> None:
     """Run and print."""
     asked = arguments(__doc__, rounds=3, messages=3000)
-    with StandIn() as stand_in:
+    with server(ministack=asked.ministack) as stand_in:
         publish(play(contenders(), stand_in, asked), asked, "processed file")
 
 

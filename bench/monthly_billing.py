@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from bench.contender import Contender
 from bench.rounds import arguments, play, publish
-from bench.stand_in.process import StandIn
+from bench.serving import Server, server
 from producers.billing_month import BillingMonth
 
 OURS = "SiftBeam Billing"
@@ -19,7 +19,7 @@ _AT_ONCE = 500
 _QUEUE = "siftbeam-monthly-billing"
 
 
-def _months(stand_in: StandIn, messages: int) -> None:
+def _months(stand_in: Server, messages: int) -> None:
     """One message per customer, who has a row for each day of the month that ended last."""
     month = BillingMonth.containing(datetime.now(UTC)).previous
     for start in range(0, messages, _AT_ONCE):
@@ -66,7 +66,7 @@ def contenders() -> list[Contender]:
 def main() -> None:
     """Run and print."""
     asked = arguments(__doc__, rounds=3, messages=2_000)
-    with StandIn() as stand_in:
+    with server(ministack=asked.ministack) as stand_in:
         publish(play(contenders(), stand_in, asked), asked, "customer and month")
 
 

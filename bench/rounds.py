@@ -14,7 +14,7 @@ from bench.contender import Contender, Figures, measure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.stand_in.process import StandIn
+    from bench.serving import Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Asked:
         only: names that a contender's must contain one of; none for all.
         json: whether figures are printed for machines.
         plot: the file to draw them into, if any.
+        ministack: whether the embedded parts serve, in the stand-in's place.
     """
 
     rounds: int
@@ -34,6 +35,7 @@ class Asked:
     only: tuple[str, ...]
     json: bool
     plot: Path | None
+    ministack: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,13 @@ def arguments(description: str | None, *, rounds: int, messages: int) -> Asked:
     parser.add_argument("--only", action="append", default=[], help="a part of a contender's name")
     parser.add_argument("--json", action="store_true", help="for machines")
     parser.add_argument("--plot", type=Path, help="an SVG to draw the processor time into")
+    parser.add_argument("--ministack", action="store_true", help="on the embedded AWS and Stripe")
     read = parser.parse_args()
-    return Asked(read.rounds, read.messages, tuple(read.only), read.json, read.plot)
+    return Asked(read.rounds, read.messages, tuple(read.only), read.json, read.plot, read.ministack)
 
 
 def play(
-    contenders: Sequence[Contender], stand_in: StandIn, asked: Asked, *, aloud: bool = True
+    contenders: Sequence[Contender], stand_in: Server, asked: Asked, *, aloud: bool = True
 ) -> list[Standing]:
     """Run them in turn; ``aloud`` prints each run."""
     chosen = [c for c in contenders if not asked.only or any(part in c.name for part in asked.only)]

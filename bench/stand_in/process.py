@@ -30,6 +30,13 @@ class State:
     deleted: Mapping[str, int]
 
 
+def send_with(module: str, environment: Mapping[str, str]) -> None:
+    """Let a program send what it sends."""
+    subprocess.run(
+        [sys.executable, "-m", module], env={**os.environ, **environment}, check=True, timeout=60
+    )
+
+
 class StandIn:
     """A stand-in on a free port; a context manager."""
 
@@ -74,12 +81,7 @@ class StandIn:
 
     def send_with(self, module: str) -> None:
         """Let a program send what it sends."""
-        subprocess.run(
-            [sys.executable, "-m", module],
-            env={**os.environ, **self.environment()},
-            check=True,
-            timeout=60,
-        )
+        send_with(module, self.environment())
 
     def put(self, table: str, items: Sequence[Mapping[str, Any]]) -> None:
         """Put items into a table."""
