@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from worker.tables.statements import update
 from worker.tables.together import DynamoDBTogether
 
 if TYPE_CHECKING:
@@ -230,6 +231,87 @@ def test_a_read_that_may_be_stale_and_what_is_unconditional_go_alone(
     )
 
     assert told.operations() == ["get", "get", "put", "put"]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["attribute_not_exists(fact) AND fence = :fence", "fence = :fence", "attribute_exists(fact)"],
+)
+def test_a_put_that_asks_for_more_than_an_empty_place_goes_alone(
+    together: DynamoDBTogether, told: Told, condition: str
+) -> None:
+    side_by_side(
+        together,
+        *(
+            lambda key=key: together.put_item(
+                TableName=LEDGER,
+                Item={"fact": {"S": key}},
+                ConditionExpression=condition,
+                ExpressionAttributeValues={":fence": {"N": "1"}},
+            )
+            for key in "ab"
+        ),
+    )
+
+    assert told.operations() == ["put", "put"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "where"),
+    [
+        ("attribute_exists(fact) AND fence = :fence", '"fence" = ?'),
+        (
+            "attribute_exists(#state) AND fence = :fence",
+            '"state" IS NOT MISSING AND "fence" = ?',
+        ),
+        (
+            "attribute_not_exists(fence) OR fence < :fence",
+            '("fence" IS MISSING OR "fence" < ?)',
+        ),
+    ],
+)
+def test_a_condition_loses_nothing_but_that_the_item_exists(condition: str, where: str) -> None:
+    names = {"#state": "state"} if "#state" in condition else {}
+    statement = update(
+        {
+            "TableName": LEDGER,
+            "Key": {"fact": {"S": "a"}},
+            "UpdateExpression": "SET notes = :notes",
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {":notes": {"S": "b"}, ":fence": {"N": "1"}},
+        }
+    )
+
+    assert statement is not None
+    assert statement.text == 'UPDATE "ledger" SET "notes" = ? WHERE "fact" = ? AND ' + where  # noqa: S608 - compared, not sent
+    assert statement.parameters == ({"S": "b"}, {"S": "a"}, {"N": "1"})
+
+
+@pytest.mark.parametrize("changes", ["ADD n :fence", "SET n = n + :fence", "DELETE n :fence"])
+def test_what_more_an_update_may_do_goes_alone(changes: str) -> None:
+    assert (
+        update(
+            {
+                "TableName": LEDGER,
+                "Key": {"fact": {"S": "a"}},
+                "UpdateExpression": changes,
+                "ConditionExpression": "fence = :fence",
+                "ExpressionAttributeValues": {":fence": {"N": "1"}},
+            }
+        )
+        is None
+    )
+
+
+def test_an_answer_that_makes_no_sense_is_no_answer_to_anyone(
+    together: DynamoDBTogether, told: Told
+) -> None:
+    told.fails = KeyError("one of them cannot be written down")
+
+    side_by_side(together, insert(together, "a"), insert(together, "b"))
+
+    assert told.operations() == ["batch", "put", "put"]
 
 
 def test_who_is_alone_makes_the_ordinary_calls(together: DynamoDBTogether, told: Told) -> None:
