@@ -14,7 +14,6 @@ from worker.commands.options import read_customer, read_month
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
 from worker.report.document import document
 from worker.report.file import whole_file
-from worker.report.page import render
 from worker.report.table_file import ENCODING, write_csv
 
 if TYPE_CHECKING:
@@ -57,6 +56,9 @@ def report(  # noqa: PLR0917 - typer passes its options by keyword
         watched=lambda stream, count: _progress(stream, count, wanted),
     )
     if html is not None:
+        # The template engine takes a fifth of a second to load, which no other command is to pay.
+        from worker.report.page import render  # noqa: PLC0415
+
         with whole_file(html) as file:
             file.write(render(made))
     if csv is not None:

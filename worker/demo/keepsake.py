@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worker.report.file import whole_file
-from worker.report.page import render
 
 if TYPE_CHECKING:
     from worker.demo.narrator import Narrator
@@ -46,6 +45,9 @@ def write_report(
                     f"{cents * _CENT}"
                 )
     path = to or Path(tempfile.gettempdir()) / f"siftbeam-billing-demo-{stage.month}.html"
+    # Only who makes a page loads the template engine.
+    from worker.report.page import render  # noqa: PLC0415
+
     with whole_file(path) as file:
         file.write(render(report))
     totals, money = report.totals, report.prices.currency.format
