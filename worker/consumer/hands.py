@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Task = TypeVar("Task")
-_OTHERS_FREE_WITHIN_SECONDS = 0.1
+# Hands that work side by side become free one shortly after the other; who does not is long busy.
+_NEXT_FREE_WITHIN_SECONDS = 0.02
+_ALL_FREE_WITHIN_SECONDS = 0.1
 
 
 class Hands(Generic[Task]):
@@ -49,14 +51,14 @@ class Hands(Generic[Task]):
     def reserve(self, most: int, timeout: float) -> int:
         """Wait for a free hand and reserve up to so many; 0 where none became free in time.
 
-        Hands that work side by side become free at about the same time: so the first is not sent
-        off with a call of its own, but waits a moment for the others.
+        The first is not sent off with a call of its own, but waits a moment for the others.
         """
         if not self._free.acquire(timeout=timeout):
             return 0
-        taken, until = 1, time.monotonic() + _OTHERS_FREE_WITHIN_SECONDS
+        taken, until = 1, time.monotonic() + _ALL_FREE_WITHIN_SECONDS
         while taken < min(most, len(self._threads)):
-            if not self._free.acquire(timeout=max(0.0, until - time.monotonic())):
+            left = min(_NEXT_FREE_WITHIN_SECONDS, until - time.monotonic())
+            if not self._free.acquire(timeout=max(0.0, left)):
                 break
             taken += 1
         return taken
