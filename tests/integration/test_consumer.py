@@ -489,8 +489,8 @@ def test_a_lease_lost_at_any_step_stops_the_billing_there_and_another_delivery_e
         if not told[-1]:
             break
 
-    # Frozen, settled, claimed, called, two days, the month: it is asked before each.
-    assert told == [True] * 7 + [False]
+    # Frozen, settled, claimed, called, the days, the month: it is asked before each.
+    assert told == [True] * 6 + [False]
 
 
 # --- The circuit ------------------------------------------------------------------------------
