@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from worker.clock import Clock
+    from worker.lagging_rows import LaggingRows
     from worker.ledger.fact import Fact, StripeAccount
     from worker.ledger.store import Ledger
     from worker.stripe_api.summaries import Summaries
@@ -71,6 +72,7 @@ class Examination:
         ledger: where facts stand.
         summaries: what Stripe counted.
         account: says whose key is in use; facts of another account are left alone.
+        lagging: asks again for facts whose rows do not say that they count.
         clock: the time.
     """
 
@@ -80,11 +82,13 @@ class Examination:
         ledger: Ledger,
         summaries: Summaries,
         account: Callable[[], StripeAccount],
+        lagging: LaggingRows,
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._summaries = summaries
         self._account = account
+        self._lagging = lagging
         self._clock = clock
 
     def confirm(self, items: Iterable[LedgerItem]) -> Examined:
@@ -93,6 +97,7 @@ class Examination:
         Raises:
             StripeUnavailable: the summaries cannot be had now; what was confirmed before stands.
             NoMeter: Stripe has no such meter.
+            EnqueueFailed: SQS would not take a fact whose rows lag; likewise.
         """
         result = Examined()
         days: dict[_Day, list[LedgerItem]] = defaultdict(list)
@@ -101,6 +106,9 @@ class Examination:
                 days[_day_of(item)].append(item)
         for day, sent in days.items():
             for item, presence in self._judge_day(day, sent):
+                if presence is Presence.PRESENT:
+                    # Confirming closes it: whoever is to make its rows follow is asked before.
+                    self._lagging.catch_up(item)
                 try:
                     moved = self._decide(item, presence)
                 except LostRace:

@@ -33,6 +33,7 @@ from worker.handlers.stripe_event import StripeEventHandler
 from worker.handlers.tick import TickHandler
 from worker.health import heartbeat_file
 from worker.jobs import Jobs
+from worker.lagging_rows import LaggingRows
 from worker.late_refusals import LateRefusals
 from worker.ledger.fact import FactKind
 from worker.metrics import Metric
@@ -87,6 +88,7 @@ class Installation(Connections):
             invoices=self.invoices,
             subscriptions=StripeSubscriptions(self.stripe, self.metered_prices),
             account=self.stripe.account,
+            lagging=self.lagging_rows,
             customers=self.customer_ids,
             daily=self.daily,
             expected=ExpectedFacts(daily=self.daily, ledger=self.ledger),
@@ -130,8 +132,14 @@ class Installation(Connections):
             ledger=self.ledger,
             summaries=self.summaries,
             account=self.stripe.account,
+            lagging=self.lagging_rows,
             clock=self.clock,
         )
+
+    @cached_property
+    def lagging_rows(self) -> LaggingRows:
+        """Asks again for facts whose rows do not say that they count."""
+        return LaggingRows(monthly=self.monthly, history=self.history, fan_out=self.fan_out())
 
     @cached_property
     def dispatch(self) -> Dispatch:

@@ -12,9 +12,9 @@ import structlog
 
 from producers.billing_month import BillingMonth
 from producers.fan_out import FanOutCount
-from producers.queues import Queue
 from worker.errors import BillingError
 from worker.expected import month_to_watch
+from worker.lagging_rows import ask_again
 from worker.ledger.fact import FactKind
 from worker.ledger.item import OPEN
 from worker.ledger.rules import Settled, next_step
@@ -42,7 +42,6 @@ _REPORTS = "error-reports"
 _REPORTS_KEPT = timedelta(days=30)
 # Reports are made of what happened before; an hour again costs little and misses nothing.
 _REPORTS_OVERLAP = timedelta(hours=1)
-_QUEUE_OF = {FactKind.STORAGE: Queue.MONTHLY_BILLING, FactKind.FILE: Queue.FILE_PROCESSED}
 
 
 @dataclass(slots=True)
@@ -189,12 +188,7 @@ class Jobs:
 
     def ask_again(self, items: Sequence[LedgerItem]) -> int:
         """Enqueue the messages that facts came from; returns how many."""
-        sent = 0
-        for kind, queue in _QUEUE_OF.items():
-            origins = [item.fact.origin for item in items if item.fact.kind is kind]
-            if origins:
-                sent += self._fan_out.again(queue, origins).sent
-        return sent
+        return ask_again(self._fan_out, items)
 
     @contextmanager
     def _tolerating(self, resolved: Resolved) -> Iterator[None]:

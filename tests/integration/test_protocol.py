@@ -19,10 +19,12 @@ from infra.stripe_simulator import (
     SeedSubscription,
     Status,
 )
+from producers.billing_month import BillingMonth
 from producers.queues import Queue
 from tests.integration.scenario import bill_body, file_body
 from worker.ledger.item import State
 from worker.outcome import DeadLetter, Done, Outcome
+from worker.reconciliation.period import Period
 from worker.resending import NotResent
 from worker.stripe_api.connection import StripeConnection
 
@@ -87,6 +89,53 @@ def test_a_sent_fact_is_confirmed_by_the_next_tick_and_leaves_the_open_index(
 
     assert state_of(scenario, OCTOBER) is State.CONFIRMED
     assert list(scenario.worker.ledger.waiting(None)) == []
+
+
+@pytest.mark.parametrize("by", ["resolve", "reconcile"])
+def test_rows_that_nobody_is_left_to_mark_follow_before_the_fact_is_closed(
+    scenario: Scenario, by: str
+) -> None:
+    # Given a worker that sent for a message that was gone, and died before the rows
+    assert is_done(scenario.handle(a_month(scenario)))
+    scenario.month("cus_A", "2026-10", [3_000_000] * 31)
+    key = {"customerId": {"S": "cus_A"}, "billingMonth": {"S": "2026-10"}}
+    table = scenario.worker.tables.monthly
+    scenario.worker.clients.dynamodb.delete_item(TableName=table, Key=key)
+
+    scenario.wall.advance(HOUR)
+    if by == "reconcile":
+        month = BillingMonth(2026, 10)
+        list(scenario.worker.reconciliation.compare(Period.of(month, scenario.wall()), ["cus_A"]))
+    resolve(scenario)
+
+    assert state_of(scenario, OCTOBER) is State.CONFIRMED
+    row = scenario.month_of("cus_A", "2026-10")
+    assert row is not None
+    assert row["billingStatus"] == "billed"
+    assert {day["billingStatus"] for day in scenario.days_of("cus_A")} == {"billed"}
+    assert len(scenario.counted()) == 1
+
+
+def test_an_error_that_stands_on_a_run_that_counts_is_taken_away(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    scenario.run_row("run-1", "cus_A")
+    scenario.simulator.add_faults(Rule(match=EVENTS, fault=AcceptThen500()))
+    body = a_run(scenario, "run-1", 10, datetime(2026, 11, 1, tzinfo=UTC))
+    scenario.handle(body)
+    noted = scenario.run_of("run-1")
+    assert noted is not None
+    assert "stripeMeterError" in noted
+    scenario.wall.advance(timedelta(minutes=10))
+    assert is_done(scenario.handle(body))
+    scenario.put("processing-history", {**noted, "ledgerFence": 1})
+
+    scenario.wall.advance(HOUR)
+    resolve(scenario)
+
+    assert state_of(scenario, "file_processed#run-1") is State.CONFIRMED
+    row = scenario.run_of("run-1")
+    assert row is not None
+    assert "stripeMeterError" not in row
 
 
 def test_a_day_of_runs_is_confirmed_by_one_question(scenario: Scenario) -> None:

@@ -212,6 +212,10 @@ class Walk:
                 lambda: rules.found_by_summaries(seen, now),
             )
         )()
+        if decided.state is seen.state and decided.next_attempt_at is None:
+            # Nobody closes what is closed: it would put NULL into an index's key, which statements
+            # of ministack take and nothing else does.
+            decided = rules.postponed(seen, now)
         return f"decide {key} -> {decided.state}", lambda books: books.ledger.decide(seen, decided)
 
     def _day(self) -> tuple[str, date]:

@@ -84,7 +84,7 @@ class Process:
         self.stalled_until = 0.0
         self._skew = self.rng.uniform(-weather.skew, weather.skew)
         self._stands_still = self.rng.random() < 0.5
-        self._stood_still = 0.0
+        self._stood_still = self._frozen_since = self._frozen_until = 0.0
 
     def now(self) -> datetime:
         """The wall clock of this machine, as wrong as it is."""
@@ -97,7 +97,9 @@ class Process:
         A stalled machine's clock goes on; that of some machines stands still while they are
         suspended, as Linux's CLOCK_MONOTONIC does (https://man7.org/linux/man-pages/man2/clock_gettime.2.html).
         """
-        return self.scheduler.now - self._stood_still
+        now = self.scheduler.now
+        frozen = min(now, self._frozen_until) - self._frozen_since
+        return now - self._stood_still - frozen
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
@@ -153,10 +155,18 @@ class Process:
         seconds = self.weather.longest_suspension * size
         self.stalled_until = self.scheduler.now + seconds
         if self._stands_still:
-            self._stood_still += seconds
+            self._stand_still(seconds)
         self.history.note(self.scheduler.now, self.name, what, f"suspended for {seconds:.0f} s")
         self.on_suspension()
         self.sleep(seconds)
+
+    def _stand_still(self, seconds: float) -> None:
+        """Let the monotonic clock stand for so long from now on; it never goes back."""
+        now = self.scheduler.now
+        if now > self._frozen_until:
+            self._stood_still += self._frozen_until - self._frozen_since
+            self._frozen_since = now
+        self._frozen_until = max(self._frozen_until, now + seconds)
 
     def call(self, service: str, what: str, effect: Callable[[], T], *, claims: bool = False) -> T:
         """Call AWS as botocore does: retried when throttled, and when an answer was lost.

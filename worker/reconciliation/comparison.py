@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from producers.identity import check_customer_id
+from producers.outbox import EnqueueFailed
 from worker.crew import worked_through
 from worker.errors import BillingError
 from worker.examination import Examination
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from producers.billing_month import BillingMonth
     from worker.clock import Clock
     from worker.expected import ExpectedFacts
+    from worker.lagging_rows import LaggingRows
     from worker.ledger.fact import FactKind, StripeAccount
     from worker.ledger.store import Ledger
     from worker.reconciliation.bill import Bill
@@ -57,6 +59,7 @@ class Reconciliation:
         customers: the ids of all customers, by the source that the settings name.
         daily: knows the customers with rows in a month.
         expected: says which facts should be there.
+        lagging: asks again for facts whose rows do not say that they count.
         event_names: the meters' event names by kind of fact.
         clock: the time.
     """
@@ -72,6 +75,7 @@ class Reconciliation:
         customers: Callable[[], Iterable[str]],
         daily: DailyTable,
         expected: ExpectedFacts,
+        lagging: LaggingRows,
         event_names: Mapping[FactKind, str],
         clock: Clock,
     ) -> None:
@@ -83,6 +87,7 @@ class Reconciliation:
         self._customers = customers
         self._daily = daily
         self._expected = expected
+        self._lagging = lagging
         self._event_names = event_names
         self._clock = clock
 
@@ -124,6 +129,7 @@ class Reconciliation:
             invoices=self._invoices,
             subscriptions=self._subscriptions,
             account=self._account(),
+            lagging=self._lagging,
             event_names=self._event_names,
             clock=self._clock,
             period=period,
@@ -142,6 +148,7 @@ class _Run:
         invoices: UsageLines,
         subscriptions: Subscriptions,
         account: StripeAccount,
+        lagging: LaggingRows,
         event_names: Mapping[FactKind, str],
         clock: Clock,
         period: Period,
@@ -150,7 +157,11 @@ class _Run:
         self._ledger = ledger
         self._summaries = InquiredSummaries(inquiry, summaries)
         self._examination = Examination(
-            ledger=ledger, summaries=self._summaries, account=lambda: account, clock=clock
+            ledger=ledger,
+            summaries=self._summaries,
+            account=lambda: account,
+            lagging=lagging,
+            clock=clock,
         )
         self._invoicing = Invoicing(
             invoices=invoices, subscriptions=subscriptions, inquiry=inquiry, clock=clock
@@ -235,7 +246,7 @@ class _Run:
             return line
         try:
             return replace(line, confirmed=self._examination.confirm(sent).confirmed)
-        except BillingError as error:
+        except (BillingError, EnqueueFailed) as error:
             _log.warning(
                 "facts could not be confirmed; the hourly tick asks again",
                 action="reconcile_unconfirmed",

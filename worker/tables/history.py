@@ -57,6 +57,11 @@ class Run:
     status: str | None
     row: RowReader
 
+    @property
+    def stripe_error(self) -> str | None:
+        """What was noted of Stripe's refusals; None where nothing is."""
+        return self.row.text_or_none("stripeMeterError")
+
     def usage_bytes(self) -> int | None:
         """The bytes that a client said the run used; None where the row does not say.
 
