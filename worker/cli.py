@@ -15,6 +15,7 @@ from infra.errors import InfraError
 from producers.outbox import EnqueueFailed
 from worker.commands import dlq, enqueue, local, stripe
 from worker.commands.adjust import adjust
+from worker.commands.advice import describe
 from worker.commands.audit import audit
 from worker.commands.control import exclude, include, pause, resume
 from worker.commands.cost import cost
@@ -76,11 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end(f"wrong setting: {error}", 2)
     except (BillingError, EnqueueFailed, InfraError, SideThreadDied) as error:
         _end(str(error), 1)
-    except ClientError as error:
-        details = error.response["Error"]
-        _end(f"AWS {error.operation_name}: {details['Code']}: {details['Message']}", 1)
-    except BotoCoreError as error:
-        _end(f"AWS: {error}", 1)
+    except (ClientError, BotoCoreError) as error:
+        _end(describe(error), 1)
 
 
 def _end(message: str, code: int) -> None:

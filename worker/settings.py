@@ -130,7 +130,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(
-            f"SIFTBEAM_{'_'.join(str(part) for part in detail['loc']).upper()}: "
+            # What concerns several variables names them itself.
+            "".join(f"SIFTBEAM_{str(part).upper()}: " for part in detail["loc"][:1])
             + detail["msg"].removeprefix("Value error, ")
             for detail in error.errors(include_url=False, include_input=False)
         )

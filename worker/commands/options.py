@@ -34,6 +34,16 @@ def read_ended_month(text: str | None, now: datetime) -> BillingMonth:
     return month
 
 
+def read_begun_month(text: str | None, now: datetime, otherwise: BillingMonth) -> BillingMonth:
+    """A month of which a minute has passed; ``otherwise`` where none is named."""
+    if text is None:
+        return otherwise
+    month = read_month(text)
+    if month.start >= now.replace(second=0, microsecond=0):
+        raise typer.BadParameter(f"{month} has not begun", param_hint="--month")
+    return month
+
+
 def read_month(text: str) -> BillingMonth:
     """A month ``YYYY-MM``."""
     try:

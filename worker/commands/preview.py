@@ -10,7 +10,7 @@ from rich.progress import track
 
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
-from worker.commands.options import read_customer, read_month
+from worker.commands.options import read_begun_month, read_customer
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
 from worker.report.wording import ranges
 from worker.statement.change import Change
@@ -70,7 +70,7 @@ def preview(
     """Show what a month comes to per customer, also of a running month. Nothing is sent."""
     installation = open_installation()
     now = installation.clock.now()
-    wanted = BillingMonth.containing(now) if month is None else read_month(month)
+    wanted = read_begun_month(month, now, BillingMonth.containing(now))
     only = read_customer(customer)
     parts, currency = installation.statements, installation.prices.currency
     chosen = parts.customers(wanted) if only is None else [only]

@@ -9,7 +9,7 @@ from rich.progress import track
 
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
-from worker.commands.options import read_customer, read_month
+from worker.commands.options import read_begun_month, read_customer
 from worker.commands.printing import AsJson, errors
 from worker.commands.reconcile_printing import print_json_report, print_repaired, print_report
 from worker.reconciliation.period import Period
@@ -37,10 +37,8 @@ def reconcile(
     """Compare the ledger's facts of a month with what Stripe counted and bills, to the byte."""
     installation = open_installation()
     now = installation.clock.now()
-    wanted = BillingMonth.ended_before(now) if month is None else read_month(month)
+    wanted = read_begun_month(month, now, BillingMonth.ended_before(now))
     period = Period.of(wanted, now)
-    if period.end <= period.start:
-        raise typer.BadParameter(f"{wanted} has not begun", param_hint="--month")
     only = read_customer(customer)
     parts = installation.reconciliation
     chosen = parts.customers(wanted) if only is None else [only]

@@ -10,7 +10,7 @@ from rich.progress import track
 
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
-from worker.commands.options import read_customer, read_month
+from worker.commands.options import read_begun_month, read_customer
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
 from worker.report.document import document
 from worker.report.file import whole_file
@@ -46,9 +46,7 @@ def report(  # noqa: PLR0917 - typer passes its options by keyword
     """Report a month's usage and bills, per customer and day, and how each figure came about."""
     installation = open_installation()
     now = installation.clock.now()
-    wanted = BillingMonth.ended_before(now) if month is None else read_month(month)
-    if wanted.start > now:
-        raise typer.BadParameter(f"{wanted} has not begun", param_hint="--month")
+    wanted = read_begun_month(month, now, BillingMonth.ended_before(now))
     made = installation.reports.make(
         wanted,
         read_customer(customer),

@@ -91,6 +91,17 @@ def test_a_wrong_value_names_its_variable_and_shows_no_secret(
     assert "planted" not in str(refused.value)
 
 
+def test_what_concerns_several_variables_names_them_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SIFTBEAM_CURRENCY", "jpy")
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert str(refused.value).startswith("SIFTBEAM_CURRENCY is jpy")
+
+
 def test_a_secret_in_the_wrong_variable_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         if name not in {"table_prefix", "queue_prefix", "stripe_secret_id", "bucket"}:
