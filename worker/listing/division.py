@@ -23,7 +23,6 @@ from worker.usage import Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from worker.listing.checkpoint import Checkpoint
     from worker.listing.page import Page
 
 # A part is worth a listing of its own if it has so many pages: the last one overlaps by half.
@@ -84,11 +83,19 @@ class Division:
         left = sum(stretch.pages_left(self.prefix, self._alphabet) for stretch in self._open)
         return None if left > _MOST_PAGES else 100 * self.pages // max(1, self.pages + left)
 
-    def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on from where another division of the same prefix stood, instead of the start."""
-        self.total_bytes, self.objects = checkpoint.total_bytes, checkpoint.objects
-        self.pages = checkpoint.pages
-        self._open = [Stretch(after, until) for after, until in checkpoint.left]
+    def resume(
+        self, usage: Usage, pages: int, left: Sequence[tuple[str | None, str | None]]
+    ) -> None:
+        """Go on from where another division of the same prefix stood, instead of the start.
+
+        Args:
+            usage: what it had counted.
+            pages: how many it had listed.
+            left: what it had not: keys behind the first of each pair, up to the second.
+        """
+        self.total_bytes, self.objects = usage.total_bytes, usage.objects
+        self.pages = pages
+        self._open = [Stretch(after, until) for after, until in left]
         self._waiting = list(self._open)
 
     @property

@@ -9,6 +9,7 @@ import structlog
 
 from worker.lease import check_lease
 from worker.listing.checkpoint import Checkpoint
+from worker.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from worker.listing.checkpoint import Checkpoints
     from worker.listing.division import Division
     from worker.listing.survey import Survey
-    from worker.usage import Usage
 
 _log = structlog.get_logger()
 # Below that many pages, starting anew costs less than remembering.
@@ -78,7 +78,7 @@ class LongListing:
         except _Resumed as resumed:
             found = resumed.checkpoint
         division = self._survey.division(prefix)
-        division.resume(found)
+        division.resume(Usage(found.total_bytes, found.objects), found.pages, found.left)
         _log.info(
             "a listing goes on where it was left",
             action="listing_resumed",
