@@ -54,7 +54,10 @@ class Heartbeat:
         if self.poll_age > self.poll_limit:
             return f"a poll loop has not turned for {self.poll_age:.0f} s"
         if self.refused_for > self.refused_limit:
-            return f"SQS has let no poll of a queue succeed for {self.refused_for:.0f} s"
+            return (
+                f"SQS has let no poll of a queue succeed for {self.refused_for:.0f} s; "
+                "the log says why (action=receive_failed)"
+            )
         if self.lease_age > self.lease_limit:
             return f"a lease has not been renewed for {self.lease_age:.0f} s"
         return None

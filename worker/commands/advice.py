@@ -11,6 +11,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
+from worker.doctor.check import NO_ACCESS
+
 _CREDENTIALS = (
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or start "
     "`siftbeam-billing local up` and paste its lines"
@@ -28,16 +30,7 @@ _GONE = frozenset(
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
-_UNKNOWN = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
+_SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
 
 def describe(error: ClientError | BotoCoreError) -> str:
@@ -63,6 +56,8 @@ def _advice(error: ClientError | BotoCoreError, code: str) -> str | None:
         return _DEPLOYED
     if code in _DENIED:
         return "these credentials may not do that; docs/security.md says what each command needs"
-    if code in _UNKNOWN:
+    if code in _SKEWED:
+        return "this machine's clock is wrong: AWS takes no signature further off than 15 minutes"
+    if code in NO_ACCESS:
         return f"AWS does not take these credentials: {_CREDENTIALS}"
     return None

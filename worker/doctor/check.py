@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _THREADS = 8
 # What says that AWS cannot be used at all, whichever call it was:
 # https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html and each service's own.
-_NO_ACCESS = frozenset(
+NO_ACCESS = frozenset(
     {
         "AuthFailure",
         "ExpiredToken",
@@ -160,7 +160,7 @@ def _run_one(check: Check) -> list[Verdict]:
 def _unanswered(check: Check, error: ClientError | BotoCoreError) -> Verdict:
     """What AWS's refusal or silence says; what holds for every call is said by one check."""
     details = error.response["Error"] if isinstance(error, ClientError) else {}
-    useless = isinstance(error, _NO_ANSWER) or details.get("Code") in _NO_ACCESS
+    useless = isinstance(error, _NO_ANSWER) or details.get("Code") in NO_ACCESS
     if useless and check.name != ACCOUNT:
         return warning(f"not checked: AWS cannot be asked, see {ACCOUNT}", FIRST)
     if useless or not isinstance(error, ClientError):

@@ -28,6 +28,7 @@ def refused(code: str) -> ClientError:
         (refused("NoSuchBucket"), "doctor"),
         (refused("AccessDeniedException"), "docs/security.md"),
         (refused("ExpiredTokenException"), "AWS_PROFILE"),
+        (refused("RequestTimeTooSkewed"), "clock"),
     ],
 )
 def test_an_error_says_what_to_do(error: ClientError | BotoCoreError, said: str) -> None:

@@ -38,7 +38,13 @@ def beat(**changes: float) -> Heartbeat:
         (beat(), None),
         (beat(written_at=NOW - 46), "no heartbeat for 46 s"),
         (beat(poll_age=181), "a poll loop has not turned for 181 s"),
-        (beat(refused_for=601), "SQS has let no poll of a queue succeed for 601 s"),
+        (
+            beat(refused_for=601),
+            (
+                "SQS has let no poll of a queue succeed for 601 s; "
+                "the log says why (action=receive_failed)"
+            ),
+        ),
         (beat(lease_age=91), "a lease has not been renewed for 91 s"),
     ],
 )
