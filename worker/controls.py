@@ -77,6 +77,12 @@ class Controls:
     paused: Mapping[str, Control] = field(default_factory=dict)
     excluded: Mapping[str, Control] = field(default_factory=dict)
 
+    def holds(self, kind: Kind, customer_id: str | None) -> bool:
+        """Whether a control is in force for a customer by name, or (None) for everybody."""
+        if customer_id is None:
+            return kind is Kind.PAUSE and self.everybody is not None
+        return customer_id in (self.paused if kind is Kind.PAUSE else self.excluded)
+
     def pause_of(self, customer_id: str) -> Control | None:
         """Why nothing is sent for a customer; None where it is."""
         return self.everybody or self.paused.get(customer_id)

@@ -101,6 +101,7 @@ DAILY_HAS_NO_BETTER_MEASURE = (
     "(attribute_not_exists(measuredFrom) OR measuredFrom = :objects))"
 )
 DAILY_OF_MONTH = "customerId = :customerId AND #date BETWEEN :first AND :last"
+DAILY_OF_CUSTOMER = "customerId = :customerId"
 DAILY_CUSTOMERS_OF_MONTH = "billingMonth = :month"
 # A row follows the ledger forward only; a row that is gone is not made anew.
 DAILY_FOLLOWS = (

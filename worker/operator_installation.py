@@ -10,6 +10,7 @@ from worker.dead_letters.forecast import Forecaster
 from worker.dead_letters.office import DeadLetterOffice
 from worker.installation import Installation
 from worker.inventory.audit import Audit
+from worker.known_customers import KnownCustomers
 from worker.price import price_list
 from worker.report.making import ReportMaker
 from worker.report.method import method
@@ -21,6 +22,7 @@ from worker.status.row_counts import RowCounts
 from worker.stripe_api.customers import customer_problem
 from worker.stripe_api.own_prices import OwnPrices
 from worker.stripe_api.subscriptions import StripeSubscriptions
+from worker.tables.customers import has_customer
 
 if TYPE_CHECKING:
     from worker.price import PriceList
@@ -52,6 +54,24 @@ class OperatorInstallation(Installation):
             prefixes=self.prefixes,
             clock=self.clock,
             visibility_seconds=self.settings.visibility_seconds,
+        )
+
+    @cached_property
+    def known_customers(self) -> KnownCustomers:
+        """Who has been heard of."""
+        if self.settings.customer_source == "stripe":
+            return KnownCustomers(
+                self.daily,
+                self.ledger,
+                lambda customer: customer_problem(self.stripe, customer) is None,
+                "Stripe",
+            )
+        table = self.tables.customers
+        return KnownCustomers(
+            self.daily,
+            self.ledger,
+            lambda customer: has_customer(self.clients.dynamodb, table, customer),
+            f"the table {table}",
         )
 
     @cached_property

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from botocore.exceptions import ClientError
 
 from worker.commands.opening import open_installation
 from worker.commands.options import read_customer
-from worker.commands.printing import AsJson, console, print_json
+from worker.commands.printing import AsJson, console, errors, print_json
 from worker.controls import Control, Controls, Kind
+from worker.errors import BillingError
+
+if TYPE_CHECKING:
+    from worker.operator_installation import OperatorInstallation
 
 Customer = Annotated[str | None, typer.Option(help="Only this customer. Default: everybody.")]
 One = Annotated[str, typer.Argument(help="The customer, cus_….")]
@@ -50,12 +56,30 @@ def _put(kind: Kind, customer: str | None, by: str, why: str, *, as_json: bool) 
     control = Control(" ".join(by.split()), " ".join(why.split()), now)
     installation.controls.put(kind, customer, control)
     _show(installation.controls.read(), as_json=as_json)
+    if customer is not None:
+        _say_if_unknown(installation, customer)
 
 
 def _end(kind: Kind, customer: str | None, *, as_json: bool) -> None:
     installation = open_installation()
+    before = installation.controls.read()
     installation.controls.end(kind, customer)
     _show(installation.controls.read(), as_json=as_json)
+    if not before.holds(kind, customer):
+        was = "paused" if kind is Kind.PAUSE else "excluded"
+        errors.print(
+            f"{customer} was not {was}" if customer else f"sending was not {was} for everybody",
+            soft_wrap=True,
+        )
+
+
+def _say_if_unknown(installation: OperatorInstallation, customer: str) -> None:
+    """Who is about to come may be excluded beforehand; a mistyped id is to be seen."""
+    # What was asked for is in force: that nobody can be asked about the customer undoes nothing.
+    with suppress(BillingError, ClientError):
+        unknown = installation.known_customers.problem(customer)
+        if unknown is not None:
+            errors.print(f"{unknown}; in force all the same, should they come", soft_wrap=True)
 
 
 def _show(controls: Controls, *, as_json: bool) -> None:

@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from producers.billing_month import BillingMonth
 from producers.identity import check_customer_id, check_run_id
 from producers.messages import FileProcessed
 from worker.commands.opening import open_installation
-from worker.commands.options import read_customer, read_day, read_ended_month, read_instant
+from worker.commands.options import (
+    read_day,
+    read_ended_month,
+    read_instant,
+    read_known_customer,
+)
 from worker.commands.printing import AsJson, console, errors, print_json
+from worker.ledger.fact import file_key, storage_key
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from producers.fan_out import FanOutCount
+    from worker.operator_installation import OperatorInstallation
 
 app = typer.Typer(no_args_is_help=True, help="Put messages on the queues, as the schedules would.")
 Customer = Annotated[str | None, typer.Option(help="Only this customer.")]
@@ -32,7 +42,7 @@ def daily(
     """Size every customer's storage: one message per customer."""
     installation = open_installation()
     day = read_day(date, installation.clock.now())
-    only = read_customer(customer)
+    only = read_known_customer(customer, installation.known_customers)
     count = installation.jobs(dry_run=dry_run).daily(day, only)
     _report(count, f"daily sizing of {day}", dry_run=dry_run, as_json=as_json)
 
@@ -57,13 +67,16 @@ def monthly(
             param_hint="--through",
         )
     installation = open_installation()
-    if through is not None:
+    only = read_known_customer(customer, installation.known_customers)
+    if through is not None and only is not None:
         last = read_day(through, installation.clock.now(), "--through")
-        count = installation.jobs(dry_run=dry_run).leave(read_customer(customer) or "", last)
+        _must_be_billable(installation, only, BillingMonth.of(last), last)
+        count = installation.jobs(dry_run=dry_run).leave(only, last)
         _report(count, f"billing of {customer} through {last}", dry_run=dry_run, as_json=as_json)
         return
     billed = read_ended_month(month, installation.clock.now())
-    only = read_customer(customer)
+    if only is not None:
+        _must_be_billable(installation, only, billed, billed.last_day)
     count = installation.jobs(dry_run=dry_run).monthly(billed, only)
     _report(count, f"monthly billing of {billed}", dry_run=dry_run, as_json=as_json)
 
@@ -101,10 +114,42 @@ def file_processed(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--key") from None
     # As S3's own event would have said it: the usage belongs to the month of its output.
-    written_at = installation.listing.last_written(one) or installation.clock.now()
+    written_at = installation.listing.last_written(one)
+    if written_at is None:
+        _must_have_left_a_trace(installation, output.run_id, one)
+        written_at = installation.clock.now()
     message = FileProcessed(bucket=installation.settings.bucket, key=one, event_time=written_at)
     count = installation.fan_out(dry_run=dry_run).completions([message])
     _report(count, one, dry_run=dry_run, as_json=as_json)
+
+
+def _must_be_billable(
+    installation: OperatorInstallation, customer: str, month: BillingMonth, last: date
+) -> None:
+    """Wrong usage where the message could only die of having nothing to average."""
+    if installation.ledger.find(storage_key(customer, str(month))) is not None:
+        return
+    if any(row.day <= last for row in installation.daily.month(customer, month)):
+        return
+    until = "" if last == month.last_day else f" up to {last}"
+    raise typer.BadParameter(
+        f"{customer} has no daily row in {month}{until}; "
+        f"`enqueue daily --customer {customer} --date YYYY-MM-DD` measures a day that has passed",
+        param_hint="--customer",
+    )
+
+
+def _must_have_left_a_trace(installation: OperatorInstallation, run_id: str, key: str) -> None:
+    """Wrong usage where neither bucket, history nor ledger has heard of a run."""
+    if (
+        installation.history.find(run_id) is None
+        and installation.ledger.find(file_key(run_id)) is None
+    ):
+        raise typer.BadParameter(
+            f"nothing lies at {key!r} in {installation.settings.bucket}, and neither the "
+            f"history nor the ledger knows the run {run_id!r}",
+            param_hint="--key",
+        )
 
 
 def _report(count: FanOutCount, what: str, *, dry_run: bool, as_json: bool) -> None:

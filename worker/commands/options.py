@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import typer
 
 from producers.billing_month import FIRST_YEAR, BillingMonth, NotABillingMonth
 from producers.identity import check_customer_id
 from producers.instant import NotAnInstant, parse_instant
+
+if TYPE_CHECKING:
+    from worker.known_customers import KnownCustomers
 
 
 def read_customer(text: str | None) -> str | None:
@@ -19,6 +23,15 @@ def read_customer(text: str | None) -> str | None:
         return check_customer_id(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--customer") from None
+
+
+def read_known_customer(text: str | None, known: KnownCustomers) -> str | None:
+    """The id of a customer of whom there is a trace; wrong usage where there is none."""
+    customer = read_customer(text)
+    problem = None if customer is None else known.problem(customer)
+    if problem is not None:
+        raise typer.BadParameter(problem, param_hint="--customer")
+    return customer
 
 
 def read_ended_month(text: str | None, now: datetime) -> BillingMonth:

@@ -10,7 +10,7 @@ from rich.progress import track
 
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
-from worker.commands.options import read_begun_month, read_customer
+from worker.commands.options import read_begun_month, read_known_customer
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
 from worker.report.wording import ranges
 from worker.statement.change import Change
@@ -71,7 +71,7 @@ def preview(
     installation = open_installation()
     now = installation.clock.now()
     wanted = read_begun_month(month, now, BillingMonth.containing(now))
-    only = read_customer(customer)
+    only = read_known_customer(customer, installation.known_customers)
     parts, currency = installation.statements, installation.prices.currency
     chosen = parts.customers(wanted) if only is None else [only]
     running = wanted.end > now

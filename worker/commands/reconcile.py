@@ -9,7 +9,7 @@ from rich.progress import track
 
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
-from worker.commands.options import read_begun_month, read_customer
+from worker.commands.options import read_begun_month, read_known_customer
 from worker.commands.printing import AsJson, errors
 from worker.commands.reconcile_printing import print_json_report, print_repaired, print_report
 from worker.reconciliation.period import Period
@@ -39,7 +39,7 @@ def reconcile(
     now = installation.clock.now()
     wanted = read_begun_month(month, now, BillingMonth.ended_before(now))
     period = Period.of(wanted, now)
-    only = read_customer(customer)
+    only = read_known_customer(customer, installation.known_customers)
     parts = installation.reconciliation
     chosen = parts.customers(wanted) if only is None else [only]
     lines: list[Line] = []

@@ -10,7 +10,7 @@ from rich.progress import track
 
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
-from worker.commands.options import read_begun_month, read_customer
+from worker.commands.options import read_begun_month, read_known_customer
 from worker.commands.printing import AsJson, console, errors, print_json, print_table
 from worker.report.document import document
 from worker.report.file import whole_file
@@ -49,7 +49,7 @@ def report(  # noqa: PLR0917 - typer passes its options by keyword
     wanted = read_begun_month(month, now, BillingMonth.ended_before(now))
     made = installation.reports.make(
         wanted,
-        read_customer(customer),
+        read_known_customer(customer, installation.known_customers),
         ask_stripe=stripe,
         watched=lambda stream, count: _progress(stream, count, wanted),
     )

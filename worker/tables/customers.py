@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worker.tables.attributes import text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,3 +23,11 @@ def table_customer_ids(dynamodb: DynamoDBClient, table: str) -> Iterator[str]:
     for page in pages:
         for row in page["Items"]:
             yield row["customerId"]["S"]
+
+
+def has_customer(dynamodb: DynamoDBClient, table: str, customer_id: str) -> bool:
+    """Whether the table has a customer, by a strongly consistent read."""
+    answer = dynamodb.get_item(
+        TableName=table, Key={"customerId": text(customer_id)}, ConsistentRead=True
+    )
+    return "Item" in answer

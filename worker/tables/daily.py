@@ -139,6 +139,17 @@ class DailyTable:
             read_row(row, f"{self._table} {customer_id}") for page in pages for row in page["Items"]
         )
 
+    def has_rows(self, customer_id: str) -> bool:
+        """Whether a customer has any row."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=expressions.DAILY_OF_CUSTOMER,
+            ExpressionAttributeValues={":customerId": text(customer_id)},
+            ProjectionExpression="customerId",
+            PaginationConfig={"PageSize": 1, "MaxItems": 1},
+        )
+        return any(page["Items"] for page in pages)
+
     def whole_month(self, month: BillingMonth) -> dict[str, tuple[DailyRow, ...] | MalformedRow]:
         """Every customer's rows of a month by date, from the index: eventually consistent.
 
