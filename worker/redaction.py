@@ -32,10 +32,19 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         r"(://[^\s/:@]*:)[^\s/@]+(?=@)",
     )
 )
+# A text that no rule finds anything in has none of these. To look for them takes a hundredth of the
+# time that the rules take, and most lines of a log end here.
+_SIGNS = (
+    *("k_live_", "k_test_", "whsec_", "bearer", "basic", "security-token", "credential"),
+    *("signature", "access", "session", "akia", "asia", "iqojb", "fwogzx", "fqogzx", "://"),
+)
 
 
 def redacted(text: str) -> str:
     """The text without keys, tokens and signatures."""
+    # Beyond ASCII there are letters that a rule takes for one of these, and lower() does not.
+    if text.isascii() and not any(map(text.lower().__contains__, _SIGNS)):
+        return text
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text

@@ -22,7 +22,7 @@ from worker.stripe_api.api_key import ApiKey
 from worker.stripe_api.connection import StripeConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 STRIPE_KEY = "sk_live_PlantedStripeKey4242"
 ACCESS_KEY = "ASIAPLANTEDACCESSKEY"
@@ -179,3 +179,20 @@ def test_nor_a_thread_that_dies(
 )
 def test_what_is_blotted_out(text: str, shown: str) -> None:
     assert redacted(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("sk_test_abc", "sk_live_abc", "rk_live_abc", "rk_test_abc", "whsec_abc"),
+        *("bearer abcdefghijkl", "basic abcdefghijkl"),
+        *("X-Amz-Security-Token=abc", "X-Amz-Credential=abc", "X-Amz-Signature=abc"),
+        *("aws_secret_access_key=abc", "secretAccessKey: abc", "sessionToken: abc"),
+        *("AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"),
+        *(f"IQoJb{'a' * 40}", f"FwoGZX{'a' * 40}", f"FQoGZX{'a' * 40}"),
+        *("postgres://me:abc@db", "X-Amz-\u017fignature=abc", "session_to\N{KELVIN SIGN}en=abc"),
+    ],
+)
+@pytest.mark.parametrize("case", [str, str.upper, str.lower])
+def test_each_kind_of_secret_in_any_case(text: str, case: Callable[[str], str]) -> None:
+    assert "***" in redacted(f"before {case(text)} after")
