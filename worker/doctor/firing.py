@@ -39,7 +39,7 @@ def look_at_firings(
     """Each rule's last firing against how often it has to."""
     now = clock.now()
     jobs = tuple(Job)
-    answer = cloudwatch.get_metric_data(
+    pages = cloudwatch.get_paginator("get_metric_data").paginate(
         MetricDataQueries=[
             {
                 "Id": f"job{index}",
@@ -59,11 +59,13 @@ def look_at_firings(
         EndTime=now,
         ScanBy="TimestampDescending",
     )
-    last = {
-        jobs[int(result["Id"].removeprefix("job"))]: result["Timestamps"][0]
-        for result in answer["MetricDataResults"]
-        if result["Timestamps"]
-    }
+    # A metric may go on on the next page, or be told there for the first time.
+    last: dict[Job, datetime] = {}
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            job = jobs[int(result["Id"].removeprefix("job"))]
+            for fired in result["Timestamps"]:
+                last[job] = max(fired, last.get(job, fired))
     yield from judge(last, now)
 
 
