@@ -7,7 +7,8 @@
 #   DATA_PARAMETERS, COMPUTE_PARAMETERS, OBSERVABILITY_PARAMETERS
 #                             Key=Value ..., beside what the script finds out; what is not named
 #                             keeps its value
-#   IMAGE_URI                 an image of yours; nothing is built then
+#   IMAGE_URI                 an image of yours; nothing is built then. COMPUTE_PARAMETERS=
+#                             'ImageVersion=...' says which version is in it
 #   ASK=no                    carry out without asking;  PLAN=yes  only show
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -81,12 +82,14 @@ stack() {
 
 image() {
   say "image"
-  local repository tag
+  local repository tag release
   repository=$(data_output RepositoryUri)
   [ -n "$repository" ] && [ "$repository" != None ] || fail "stack $name-data has no RepositoryUri: deploy it first, or name IMAGE_URI"
   [ -z "$(git status --porcelain -- Dockerfile requirements producers worker infra pyproject.toml)" ] ||
     fail "uncommitted changes: an image is tagged with the commit it was built from"
   tag=$(git rev-parse --short=12 HEAD)-$architecture
+  release=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+  image_version=$release+$(git rev-parse --short=12 HEAD)
   if ! digest "$repository" "$tag" >/dev/null 2>&1; then
     if [ "${PLAN:-no}" = yes ]; then
       IMAGE_URI=$repository:$tag
@@ -95,7 +98,7 @@ image() {
     fi
     aws ecr get-login-password | docker login --username AWS --password-stdin "${repository%%/*}"
     docker buildx build --platform "linux/$architecture" --push --tag "$repository:$tag" \
-      --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" \
+      --build-arg VERSION="$release" --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" \
       --build-arg SOURCE="$(git remote get-url origin 2>/dev/null || echo unknown)" .
   fi
   local pushed
@@ -126,7 +129,8 @@ compute() {
   for each in TablePrefix QueuePrefix BucketName OutputPrefix StripeSecretName; do
     found+=("$each=$(data_output "$each")")
   done
-  [ -n "${IMAGE_URI:-}" ] && found+=("ImageUri=$IMAGE_URI")
+  # Of an image of yours the version is what you say it is, and not that of the one before it.
+  [ -n "${IMAGE_URI:-}" ] && found+=("ImageUri=$IMAGE_URI" "ImageVersion=${image_version:-}")
   case $architecture in amd64) found+=("CpuArchitecture=X86_64") ;; *) found+=("CpuArchitecture=ARM64") ;; esac
   # shellcheck disable=SC2086 # Key=Value words
   stack "$name-compute" infra/compute.yaml "${found[@]}" ${COMPUTE_PARAMETERS:-}

@@ -6,13 +6,18 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.stack import deploy, template_path
 from infra.stripe_simulator import DEFAULT_KEY, Match, Outage, Rule, Seed, SeedCustomer, SeedMeter
+from tests.integration.conftest import session_of
+from tests.integration.deployable import without_scaling
 from tests.integration.operator import Answer, introduce
 from tests.integration.scenario import bill_body, file_body
 from worker.controls import Control, Kind
+from worker.doctor.image_version import PACKAGE
 from worker.outcome import Done
 
 if TYPE_CHECKING:
@@ -24,6 +29,8 @@ if TYPE_CHECKING:
 
 GIB = 1 << 30
 GRACE = 72
+# What the data and the compute template ask for alike.
+SHARED_PARAMETERS = ("TablePrefix", "QueuePrefix", "BucketName", "StripeSecretName")
 
 
 class Finding(Answer):
@@ -46,6 +53,7 @@ class Patient:
     operator: Operator
     scenario: Scenario
     meters: dict[str, str]
+    directory: Path
     heal: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     @property
@@ -79,6 +87,34 @@ class Patient:
         stack = self.scenario.stack
         stack.clients.secrets.put_secret_value(SecretId=stack.secret_id, SecretString=secret)
 
+    def deploy_worker(self, **parameters: str) -> None:
+        """The compute template, under this installation's names and settings."""
+        stack = self.scenario.stack
+        template = self.directory / "compute.yaml"
+        template.write_text(without_scaling(template_path("compute").read_text()))
+        ec2 = session_of(stack.aws).client("ec2", endpoint_url=stack.aws.url)
+        wanted = {
+            "VpcId": ec2.describe_vpcs()["Vpcs"][0]["VpcId"],
+            "SubnetIds": ec2.describe_subnets()["Subnets"][0]["SubnetId"],
+            "ImageUri": f"registry.example/worker@sha256:{'0' * 64}",
+            "ImageVersion": f"{version(PACKAGE)}+0123456789ab",
+            "StripeGraceHours": str(GRACE),
+            **{name: stack.parameters[name] for name in SHARED_PARAMETERS},
+            **parameters,
+        }
+        ec2.close()
+        deploy(stack.clients.cloudformation, f"{stack.name}-compute", template, wanted)
+
+    def make(self, words: Sequence[str]) -> None:
+        """What a checkout's Makefile does: deploy this version, or install the checkout."""
+        match words:
+            case ["deploy", "STACKS=image compute"]:
+                self.deploy_worker()
+            case ["install"]:
+                self.heal["install"]()
+            case _:
+                raise AssertionError(words)
+
     def remove_table(self, table: str) -> str:
         stack = self.scenario.stack
         name = stack.table(table)
@@ -87,7 +123,7 @@ class Patient:
         return name
 
 
-def healthy(operator: Operator, scenario: Scenario) -> Patient:
+def healthy(operator: Operator, scenario: Scenario, directory: Path) -> Patient:
     stack, clients = scenario.stack, scenario.stack.clients
     stack.deploy(SchedulesState="ENABLED")
     for table in ("storage-usage-daily", "storage-usage-monthly"):
@@ -109,7 +145,9 @@ def healthy(operator: Operator, scenario: Scenario) -> Patient:
     operator.use(stripe_api_key=None, stripe_grace_hours=GRACE)
     scenario.simulator.change_settings(grace_hours=GRACE)
     meters = scenario.worker.stripe.keyed_client().client.v1.billing.meters.list()
-    return Patient(operator, scenario, {meter.event_name: meter.id for meter in meters.data})
+    return Patient(
+        operator, scenario, {meter.event_name: meter.id for meter in meters.data}, directory
+    )
 
 
 def expire(scenario: Scenario, table: str, attribute: str, *, on: bool) -> None:
@@ -328,6 +366,29 @@ def default_grace(patient: Patient) -> None:
 def drafts_of_a_day(patient: Patient) -> None:
     patient.scenario.simulator.change_settings(grace_hours=24)
     introduce(patient.scenario, "cus_A")
+
+
+# --- The worker's service -------------------------------------------------------------------------
+
+
+def older_worker(patient: Patient) -> None:
+    patient.deploy_worker(ImageVersion="0.0.9+ba9876543210")
+
+
+def newer_worker(patient: Patient) -> None:
+    """Whoever runs the commands has not updated their checkout."""
+    patient.deploy_worker(ImageVersion="99.10.0+ba9876543210")
+    patient.heal["install"] = patient.deploy_worker
+
+
+def worker_of_unknown_version(patient: Patient) -> None:
+    patient.deploy_worker(ImageVersion="")
+    patient.heal["told"] = patient.deploy_worker
+
+
+def worker_of_other_settings(patient: Patient) -> None:
+    """Deployed otherwise than the default, and not exported here."""
+    patient.deploy_worker(AverageOver="calendar", Send="verify")
 
 
 # --- Where it looks -------------------------------------------------------------------------------
@@ -605,6 +666,14 @@ BREAKAGES: Sequence[Breakage] = (
         beyond_the_template=frozenset({"rule monthly"}),
     ),
     Breakage(drafts_of_a_day, "rule {}-monthly", "final 24 h after"),
+    Breakage(older_worker, "image version", "0.0.9+ba9876543210", "warning"),
+    Breakage(newer_worker, "image version", "99.10.0+ba9876543210", "warning"),
+    Breakage(worker_of_unknown_version, "image version", "nothing tells the version", "warning"),
+    Breakage(
+        worker_of_other_settings,
+        "worker settings",
+        "AVERAGE_OVER is calendar, here recorded",
+    ),
     Breakage(other_queue_prefix, "AWS account", "no queue begins with 'elsewhere-'"),
     Breakage(other_table_prefix, "table elsewhere-storage-usage-daily", "nor any other of ours"),
     Breakage(secret_of_another_shape, "secret", "STRIPE_SECRET_KEY"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from awscli.clidriver import create_clidriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pytest
     from awscli.clidriver import CLIDriver
@@ -33,6 +33,7 @@ class Shell:
         patch: sets the environment and the directory for the test.
         directory: where files are.
         set_clock: what switching on NTP does.
+        make: what the Makefile's targets do, given the words after `make`.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class Shell:
         patch: pytest.MonkeyPatch,
         directory: Path,
         set_clock: Callable[[], None],
+        make: Callable[[Sequence[str]], None],
     ) -> None:
         self._operator = operator
         self._patch = patch
         self._set_clock = set_clock
+        self._make = make
         patch.chdir(directory)
         # No pager and no profile of the machine's.
         for name in ("AWS_PAGER", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
@@ -66,6 +69,8 @@ class Shell:
                 assert ran.code == 0, (command, ran)
             case "stripe":
                 self._stripe(words)
+            case "make":
+                self._make(words)
             case "export":
                 name, value = words[0].split("=", 1)
                 self._operator.export(name, value)

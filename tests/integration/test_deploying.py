@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ from infra.stack import deploy, template_path
 from tests.image_steps import REPOSITORY
 from tests.integration.conftest import session_of
 from tests.integration.deployable import without_scaling
+from worker.doctor.image_version import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,6 +131,8 @@ def test_the_page_leads_from_a_clone_to_a_worker(
     task = client(session, aws, "ecs").describe_task_definition(taskDefinition="siftbeam-worker")
     (container,) = task["taskDefinition"]["containerDefinitions"]
     assert re.search(r"/siftbeam-billing@sha256:[0-9a-f]{64}$", container["image"])
+    label = container["dockerLabels"]["org.opencontainers.image.version"]
+    assert re.fullmatch(re.escape(version(PACKAGE)) + r"\+[0-9a-f]{12}", label)
     assert {"name": "SIFTBEAM_STRIPE_GRACE_HOURS", "value": "72"} in container["environment"]
     assert "rk_test_invented" not in walked.stdout + walked.stderr
     failing = set(re.findall(r"^│ ([^│]+?) +│ failed", walked.stdout, re.MULTILINE))

@@ -56,13 +56,13 @@ _SHAPE_OF_TABLE = ("AttributeDefinitions", "KeySchema", "BillingModeSummary")
 
 
 @pytest.fixture
-def patient(operator: Operator, scenario: Scenario) -> Patient:
-    return healthy(operator, scenario)
+def patient(operator: Operator, scenario: Scenario, tmp_path: Path) -> Patient:
+    return healthy(operator, scenario, tmp_path)
 
 
 @pytest.fixture
 def shell(patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
-    return Shell(patient.operator, monkeypatch, tmp_path, patient.begin_anew)
+    return Shell(patient.operator, monkeypatch, tmp_path, patient.begin_anew, patient.make)
 
 
 @pytest.fixture(scope="module")

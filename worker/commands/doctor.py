@@ -27,10 +27,11 @@ def doctor(as_json: AsJson = False) -> None:
     session, config = session_for(settings), client_config(settings)
     with (
         closing(session.client("events", config=config)) as events,
+        closing(session.client("ecs", config=config)) as ecs,
         closing(session.client("cloudwatch", config=config)) as cloudwatch,
     ):
         known = None if is_emulated() else cloudwatch
-        findings = run(every_check(installation, events, known, SystemClock()))
+        findings = run(every_check(installation, events, ecs, known, SystemClock()))
     healthy = all(finding.verdict.standing is not Standing.FAILED for finding in findings)
     if as_json:
         print_json(

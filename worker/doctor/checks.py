@@ -14,6 +14,7 @@ from worker.doctor.customers import CustomersCheck
 from worker.doctor.days import look_at_days
 from worker.doctor.deployment import Deployment
 from worker.doctor.firing import look_at_firings
+from worker.doctor.image_version import look_at_version
 from worker.doctor.late_rows import LateRows
 from worker.doctor.meters import look_at_meter
 from worker.doctor.permissions import look_at_permissions
@@ -22,14 +23,16 @@ from worker.doctor.queues import QueuesCheck
 from worker.doctor.schedules import Schedules, watched_bucket
 from worker.doctor.secret import look_at_secret, look_at_stripe
 from worker.doctor.sending import look_at_sending
+from worker.doctor.service import Service
 from worker.doctor.tables import shapes, table_checks
-from worker.doctor.version import look_at_version
+from worker.doctor.worker_settings import look_at_worker_settings
 from worker.stripe_api.drafts import grace_of_drafts
 from worker.stripe_api.subscriptions import StripeSubscriptions
 from worker.stripe_setup.catalogue import catalogue
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_events import EventBridgeClient
 
     from worker.clock import Clock
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 def every_check(
     installation: OperatorInstallation,
     events: EventBridgeClient,
+    ecs: ECSClient,
     cloudwatch: CloudWatchClient | None,
     machine: Clock,
 ) -> tuple[Check, ...]:
@@ -47,6 +51,7 @@ def every_check(
     Args:
         installation: what is looked at.
         events: knows the rules.
+        ecs: knows what the worker runs.
         cloudwatch: knows when they fired; None on an emulator, which does not.
         machine: this machine's clock.
     """
@@ -71,6 +76,7 @@ def every_check(
         deployment=deployment,
         grace_of_drafts=partial(grace_of_drafts, stripe),
     )
+    service = Service(ecs, settings.queue_prefix)
     late = LateRows(clients.dynamodb, names.daily, installation.ledger, installation.clock)
     storage, file = settings.storage_event_name, settings.file_event_name
     customers = CustomersCheck(
@@ -92,7 +98,8 @@ def every_check(
         if each is not None
     )
     return (
-        Check("version", look_at_version),
+        Check("image version", partial(look_at_version, service, machine)),
+        Check("worker settings", partial(look_at_worker_settings, service, settings)),
         Check(ACCOUNT, partial(look_at_account, clients.sqs, settings)),
         Check("clock, AWS", partial(look_at_aws_clock, clients.sqs, settings, machine)),
         *table_checks(clients.dynamodb, tables, deployment),

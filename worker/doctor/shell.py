@@ -22,6 +22,11 @@ def billing(*words: str) -> str:
     return shlex.join(("siftbeam-billing", *words))
 
 
+def make(*words: str) -> str:
+    """A target of the Makefile, in a checkout of this project."""
+    return shlex.join(("make", *words))
+
+
 def stripe_post(path: str, fields: Mapping[str, str | int], *, live: bool) -> str:
     """A call of the Stripe CLI (https://docs.stripe.com/cli/post), which asks before it acts."""
     data = [word for name, value in fields.items() for word in ("-d", f"{name}={value}")]
@@ -31,6 +36,11 @@ def stripe_post(path: str, fields: Mapping[str, str | int], *, live: bool) -> st
 def setting(name: str, value: str | int) -> str:
     """A setting of ours, for this shell; the worker's own is a parameter of infra/compute.yaml."""
     return f"export SIFTBEAM_{name}={shlex.quote(str(value))}"
+
+
+def unset(name: str) -> str:
+    """The same taken back, so that its default holds."""
+    return shlex.join(("unset", f"SIFTBEAM_{name}"))
 
 
 def as_json(value: JsonValue) -> str:
