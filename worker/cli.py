@@ -75,9 +75,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=None if arguments is None else list(arguments))
     except SettingsError as error:
         _end(f"wrong setting: {error}", 2)
-    except (BillingError, EnqueueFailed, InfraError, SideThreadDied) as error:
-        _end(str(error), 1)
-    except (ClientError, BotoCoreError) as error:
+    except (
+        BillingError,
+        BotoCoreError,
+        ClientError,
+        EnqueueFailed,
+        InfraError,
+        SideThreadDied,
+    ) as error:
         _end(describe(error), 1)
 
 

@@ -181,6 +181,7 @@ def test_without_credentials_one_check_fails(
     def refuse(*_: object, **__: object) -> None:
         raise NoCredentialsError
 
+    patient.operator.use(stripe_api_key=None)
     clients = patient.operator.installation.clients
     for client in (clients.sqs, clients.dynamodb, clients.s3, clients.secrets):
         monkeypatch.setattr(client, "_make_api_call", refuse)
@@ -191,6 +192,7 @@ def test_without_credentials_one_check_fails(
     failed = [finding for finding in findings if finding.standing == "failed"]
     (account,) = [finding for finding in failed if "credentials" in finding.detail]
     assert account.check == "AWS account"
+    assert "secret" not in {finding.check for finding in failed}
     assert "aws sts get-caller-identity" in (account.remedy or "")
 
 

@@ -1,4 +1,4 @@
-"""Advice on what AWS refuses: what a person does about it."""
+"""Advice on what AWS and Stripe refuse: what a person does about it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from botocore.exceptions import (
 )
 
 from worker.doctor.check import NO_ACCESS
+from worker.stripe_api.api_key import KeyUnavailable
+from worker.stripe_api.connection import StripeUnavailable
 
 _CREDENTIALS = (
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; or start "
@@ -20,6 +22,15 @@ _CREDENTIALS = (
 _DEPLOYED = (
     "is it deployed, and do AWS_REGION, SIFTBEAM_TABLE_PREFIX, SIFTBEAM_QUEUE_PREFIX and "
     "SIFTBEAM_BUCKET name it? `siftbeam-billing doctor` says what is missing"
+)
+_DOCTOR = "`siftbeam-billing doctor` gives the commands that mend it"
+_REFUSED = (
+    "put a valid key into the secret, as docs/runbooks/rotate-key.md says, or (on a laptop) into "
+    "SIFTBEAM_STRIPE_API_KEY"
+)
+_NO_STRIPE = (
+    "see https://status.stripe.com and SIFTBEAM_STRIPE_API_BASE; `siftbeam-billing doctor` tells "
+    "what the key may do"
 )
 _GONE = frozenset(
     {
@@ -33,8 +44,21 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 _SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
 
-def describe(error: ClientError | BotoCoreError) -> str:
-    """An error of AWS in one line: what was asked, what AWS said, what to do."""
+def describe(error: Exception) -> str:
+    """An error in one line: what was asked, what was answered, and what to do where that is known.
+
+    The text of a Stripe error is ours and holds no key.
+    """
+    if isinstance(error, (ClientError, BotoCoreError)):
+        return _describe_aws(error)
+    if isinstance(error, KeyUnavailable):
+        return f"{error}; {_advise_on_key(error)}"
+    if isinstance(error, StripeUnavailable):
+        return f"{error}; {_REFUSED if error.refused else _NO_STRIPE}"
+    return str(error)
+
+
+def _describe_aws(error: ClientError | BotoCoreError) -> str:
     said = f"AWS: {error}"
     code = ""
     if isinstance(error, ClientError):
@@ -43,6 +67,17 @@ def describe(error: ClientError | BotoCoreError) -> str:
         said = f"AWS {error.operation_name}: {code}: {details['Message']}"
     advice = _advice(error, code)
     return said if advice is None else f"{said}; {advice}"
+
+
+def _advise_on_key(error: KeyUnavailable) -> str:
+    if error.code in _GONE:
+        return (
+            "put the key there, or name the secret by SIFTBEAM_STRIPE_SECRET_ID (on a laptop a "
+            f"test key in SIFTBEAM_STRIPE_API_KEY will do); {_DOCTOR}"
+        )
+    if error.failure is None:
+        return _DOCTOR
+    return _advice(error.failure, error.code or "") or _DOCTOR
 
 
 def _advice(error: ClientError | BotoCoreError, code: str) -> str | None:

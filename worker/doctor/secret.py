@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worker.doctor.check import NotChecked, failed, ok, warning
+from botocore.exceptions import BotoCoreError
+
+from worker.doctor.check import NO_ACCESS, NotChecked, failed, ok, warning
 from worker.doctor.shell import aws
 from worker.stripe_api.api_key import FIELD, ApiKey, KeyUnavailable
 from worker.stripe_api.connection import StripeUnavailable
@@ -38,6 +40,10 @@ def look_at_secret(secrets: SecretsManagerClient, settings: Settings) -> Iterato
     try:
         key = ApiKey(secrets, name).current()
     except KeyUnavailable as error:
+        failure = error.failure
+        if failure is not None and (isinstance(failure, BotoCoreError) or error.code in NO_ACCESS):
+            # No fault of the secret's: that AWS cannot be asked at all is said once.
+            raise failure from None
         yield _no_key(error, name)
         return
     live = "_live_" in key.get_secret_value()[:8]

@@ -25,12 +25,19 @@ class KeyUnavailable(Temporary):
 
     Args:
         message: what is wrong.
-        code: what Secrets Manager answered; None where it gave a secret, or no answer.
+        failure: why Secrets Manager gave no secret; None where it gave one.
     """
 
-    def __init__(self, message: str, code: str | None = None) -> None:
+    def __init__(self, message: str, failure: ClientError | BotoCoreError | None = None) -> None:
         super().__init__(message)
-        self.code = code
+        self.failure = failure
+
+    @property
+    def code(self) -> str | None:
+        """What Secrets Manager answered; None where it gave a secret, or no answer."""
+        if not isinstance(self.failure, ClientError):
+            return None
+        return self.failure.response["Error"]["Code"]
 
 
 class ApiKey:
@@ -76,10 +83,12 @@ class ApiKey:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             raise KeyUnavailable(
-                f"secret {self._secret_id}: Secrets Manager says {code}", code
+                f"secret {self._secret_id}: Secrets Manager says {code}", error
             ) from None
         except BotoCoreError as error:
-            raise KeyUnavailable(f"secret {self._secret_id}: {type(error).__name__}") from None
+            raise KeyUnavailable(
+                f"secret {self._secret_id}: {type(error).__name__}", error
+            ) from None
         return parse_secret(answer.get("SecretString", ""), self._secret_id)
 
 

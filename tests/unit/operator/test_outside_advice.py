@@ -1,4 +1,4 @@
-"""What AWS refuses is told with what to do about it."""
+"""What AWS and Stripe refuse is told with what to do about it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from botocore.exceptions import (
 )
 
 from worker.commands.advice import describe
+from worker.errors import Permanent
+from worker.stripe_api.api_key import KeyUnavailable
+from worker.stripe_api.connection import StripeUnavailable
 
 
 def refused(code: str) -> ClientError:
@@ -41,6 +44,32 @@ def test_an_error_says_what_to_do(error: ClientError | BotoCoreError, said: str)
         assert "so it is" in line
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyUnavailable("no key", NoCredentialsError()), "AWS_PROFILE"),
+        (KeyUnavailable("no key", refused("ExpiredTokenException")), "AWS_PROFILE"),
+        (KeyUnavailable("no key", refused("AccessDeniedException")), "docs/security.md"),
+        (
+            KeyUnavailable("no key", refused("ResourceNotFoundException")),
+            "SIFTBEAM_STRIPE_SECRET_ID",
+        ),
+        (KeyUnavailable("no key", refused("Odd")), "doctor"),
+        (KeyUnavailable("no key"), "doctor"),
+        (StripeUnavailable("no key", refused=True), "rotate-key.md"),
+        (StripeUnavailable("no key"), "status.stripe.com"),
+    ],
+)
+def test_a_key_that_is_missing_or_refused_says_what_to_do(
+    error: KeyUnavailable | StripeUnavailable, said: str
+) -> None:
+    line = describe(error)
+
+    assert line.startswith("no key; ")
+    assert said in line
+
+
 def test_what_nobody_can_advise_on_is_told_as_it_is() -> None:
     assert describe(refused("Odd")) == "AWS Scan: Odd: so it is"
     assert describe(ReadTimeoutError(endpoint_url="x")).startswith("AWS: Read timeout")
+    assert describe(Permanent("it never will")) == "it never will"
