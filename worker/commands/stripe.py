@@ -9,11 +9,14 @@ import typer
 
 from worker.commands.opening import open_installation
 from worker.commands.printing import AsJson, console, print_json, print_table
+from worker.doctor.shell import billing, stripe_call, stripe_post
 from worker.price import CURRENCIES, prices
 from worker.stripe_setup.catalogue import catalogue
 from worker.stripe_setup.setup import Found, Piece, StripeSetup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from worker.price import PriceList
     from worker.settings import Settings
 
@@ -46,6 +49,14 @@ def setup(  # noqa: PLR0917 - typer passes its options by keyword
     currency: Currency = None,
     storage_price: StoragePrice = None,
     file_price: FilePrice = None,
+    new_prices: Annotated[
+        bool,
+        typer.Option(
+            "--new-prices",
+            help="Where a price differs, create another beside it. Who is subscribed stays with "
+            "the old one until moved.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be created; create nothing.")
     ] = False,
@@ -56,7 +67,7 @@ def setup(  # noqa: PLR0917 - typer passes its options by keyword
     Doing it again creates nothing more.
     """
     wanted = _Wanted(exact, currency, storage_price, file_price)
-    differs = _show(wanted, as_json=as_json, create=not dry_run)
+    differs = _show(wanted, as_json=as_json, create=not dry_run, beside=new_prices)
     if differs:
         raise typer.Exit(1)
 
@@ -85,6 +96,15 @@ class _Wanted:
         self._currency = currency
         self._storage = _amount(storage_price, "--storage-price")
         self._file = _amount(file_price, "--file-price")
+        given = (
+            ("--currency", currency),
+            ("--storage-price", storage_price),
+            ("--file-price", file_price),
+        )
+        self.words = (
+            *(("--exact",) if exact else ()),
+            *(word for name, value in given if value is not None for word in (name, value)),
+        )
 
     def prices(self, settings: Settings) -> PriceList:
         currency = self._currency or settings.currency
@@ -114,13 +134,21 @@ def _amount(text: str | None, hint: str) -> Decimal | None:
     return amount
 
 
-def _show(wanted: _Wanted, *, as_json: bool, create: bool, missing_is_wrong: bool = False) -> bool:
+def _show(
+    wanted: _Wanted,
+    *,
+    as_json: bool,
+    create: bool,
+    beside: bool = False,
+    missing_is_wrong: bool = False,
+) -> bool:
     """Run it and tell; returns whether a person is needed."""
     installation = open_installation()
     settings = installation.settings
     entries = catalogue(settings, wanted.prices(settings))
     account = installation.stripe.account()
-    pieces = list(StripeSetup(installation.stripe, entries, create=create).run())
+    setup = StripeSetup(installation.stripe, entries, create=create, beside=beside)
+    pieces = list(setup.run())
     where = f"{account.id or 'account unknown'}, {'live' if account.livemode else 'test'} mode"
     if as_json:
         print_json(
@@ -136,6 +164,7 @@ def _show(wanted: _Wanted, *, as_json: bool, create: bool, missing_is_wrong: boo
                         "differences": [
                             {"what": each.what, "why": each.why} for each in piece.differences
                         ],
+                        "replaces": piece.replaces,
                     }
                     for piece in pieces
                 ],
@@ -143,6 +172,7 @@ def _show(wanted: _Wanted, *, as_json: bool, create: bool, missing_is_wrong: boo
         )
     else:
         _print(pieces, where, create=create)
+        _print_next(pieces, wanted, live=account.livemode)
     wrong = {Found.DIFFERS, Found.MISSING} if missing_is_wrong or create else {Found.DIFFERS}
     return any(piece.found in wrong for piece in pieces)
 
@@ -161,3 +191,30 @@ def _print(pieces: list[Piece], where: str, *, create: bool) -> None:
         console.print(
             f"{missing} missing: `siftbeam-billing stripe setup` creates them", soft_wrap=True
         )
+
+
+def _print_next(pieces: Sequence[Piece], wanted: _Wanted, *, live: bool) -> None:
+    """The commands that lead from a price that differs to the one that is meant."""
+    lines: list[str] = []
+    if any(piece.kind == "price" and piece.found is Found.DIFFERS for piece in pieces):
+        lines += [
+            "To create another price beside one that differs:",
+            f"    {billing('stripe', 'setup', *wanted.words, '--new-prices')}",
+        ]
+    for piece in pieces:
+        if piece.replaces is None or piece.id is None:
+            continue
+        lines += [
+            f"{piece.id} stands beside {piece.replaces}, whose subscribers pay as before.",
+            "List them, move the item of each, and archive the old price when nobody has it:",
+            f"    {stripe_call('get', '/v1/subscriptions', {'price': piece.replaces}, live=live)}",
+            f"    {stripe_post('/v1/subscription_items/ITEM', {'price': piece.id}, live=live)}",
+            f"    {stripe_post(f'/v1/prices/{piece.replaces}', {'active': 'false'}, live=live)}",
+        ]
+    if any(piece.replaces for piece in pieces):
+        lines.append(
+            "A subscription of billing mode `classic` is not billed for what was used in its "
+            "period before the move; docs/runbooks/wrong-price.md says when to move whom."
+        )
+    for line in lines:
+        console.print(line, soft_wrap=True)

@@ -29,8 +29,13 @@ def make(*words: str) -> str:
 
 def stripe_post(path: str, fields: Mapping[str, str | int], *, live: bool) -> str:
     """A call of the Stripe CLI (https://docs.stripe.com/cli/post), which asks before it acts."""
+    return stripe_call("post", path, fields, live=live)
+
+
+def stripe_call(verb: str, path: str, fields: Mapping[str, str | int], *, live: bool) -> str:
+    """The same of any verb, such as ``get`` (https://docs.stripe.com/cli/get)."""
     data = [word for name, value in fields.items() for word in ("-d", f"{name}={value}")]
-    return shlex.join(("stripe", "post", path, *data, *(("--live",) if live else ())))
+    return shlex.join(("stripe", verb, path, *data, *(("--live",) if live else ())))
 
 
 def setting(name: str, value: str | int) -> str:

@@ -92,7 +92,8 @@ def meter_differences(meter: Meter) -> Iterator[Difference]:
 
 _PRICE_STAYS = (
     "A price's amounts can never be changed, and who is subscribed to it pays them: create another "
-    "and move the subscriptions, or make the settings say what is meant."
+    "(`siftbeam-billing stripe setup --new-prices`) and move the subscriptions, or make the "
+    "settings say what is meant."
 )
 
 

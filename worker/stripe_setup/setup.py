@@ -38,6 +38,7 @@ class Piece:
         found: how it was found, or what was done.
         id: Stripe's id of it; None where there is none.
         differences: how it differs from what it should be.
+        replaces: the price that it was made beside, for it to take its subscriptions.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Piece:
     found: Found
     id: str | None = None
     differences: tuple[Difference, ...] = ()
+    replaces: str | None = None
 
     @property
     def well(self) -> bool:
@@ -66,14 +68,21 @@ class StripeSetup:
         connection: to Stripe.
         entries: what has to stand there.
         create: whether to create; else what is missing is only named.
+        beside: whether to create a price, too, where the one that stands differs.
     """
 
     def __init__(
-        self, connection: StripeConnection, entries: Sequence[Entry], *, create: bool
+        self,
+        connection: StripeConnection,
+        entries: Sequence[Entry],
+        *,
+        create: bool,
+        beside: bool = False,
     ) -> None:
         self._connection = connection
         self._entries = entries
         self._create = create
+        self._beside = create and beside
 
     def run(self) -> Iterator[Piece]:
         """Each meter, product and price, as it is reached.
@@ -115,6 +124,10 @@ class StripeSetup:
         if best is not None:
             yield Piece("product", entry.product_name, Found.PRESENT, best.product_id)
             differences = tuple(price_differences(best.terms, entry.terms))
+            if differences and self._beside and usable is not None:
+                made = create_price(self._connection, usable, best.product_id, entry.terms)
+                yield Piece("price", _words(entry), Found.CREATED, made, replaces=best.id)
+                return
             found = Found.DIFFERS if differences else Found.PRESENT
             yield Piece("price", _words(entry), found, best.id, differences)
             return

@@ -106,6 +106,39 @@ def test_exact_prices_by_the_byte_and_says_what_differs_otherwise() -> None:
     assert "decides every small bill" in difference["why"]
 
 
+def test_a_price_that_differs_gets_another_beside_it(client: stripe.StripeClient) -> None:
+    old = run("setup")[2]["id"]
+
+    said = CliRunner().invoke(app, ["stripe", "setup", "--exact"])
+    assert said.exit_code == 1
+    (command,) = [line for line in said.stdout.splitlines() if line.endswith("--new-prices")]
+    assert command.split() == ["siftbeam-billing", "stripe", "setup", "--exact", "--new-prices"]
+    assert found(run("setup", "--exact", "--new-prices", "--dry-run", code=1))[2] == "differs"
+    done = CliRunner().invoke(app, ["stripe", *command.split()[2:]])
+
+    assert done.exit_code == 0, done
+    new = run("check", "--exact")[2]["id"]
+    assert new != old
+    assert client.v1.prices.retrieve(old).active
+    assert f"stripe get /v1/subscriptions -d price={old}" in done.stdout
+    assert f"stripe post /v1/subscription_items/ITEM -d price={new}" in done.stdout
+    assert f"stripe post /v1/prices/{old} -d active=false" in done.stdout
+    # Again creates nothing more.
+    assert run("setup", "--exact", "--new-prices")[2]["id"] == new
+    assert len(client.v1.prices.list().data) == 3
+
+
+@pytest.mark.usefixtures("client")
+def test_the_command_for_another_price_names_what_was_wanted() -> None:
+    wanted = ["--currency", "jpy", "--storage-price", "15", "--file-price", "0.0015"]
+    run("setup", *wanted)
+    wanted[3] = "16"
+
+    said = CliRunner().invoke(app, ["stripe", "check", *wanted])
+
+    assert f"siftbeam-billing stripe setup {' '.join(wanted)} --new-prices" in said.stdout
+
+
 @pytest.mark.usefixtures("client")
 def test_yen_need_their_own_prices() -> None:
     assert CliRunner().invoke(app, ["stripe", "setup", "--currency", "jpy"]).exit_code == 2
