@@ -159,7 +159,7 @@ class Examination:
         return self._ledger.decide(
             item,
             left_to_a_person(
-                item, "Stripe counted something about its time that the ledger cannot explain"
+                item, "Stripe counted something about its time that the ledger cannot explain", now
             ),
         )
 

@@ -58,9 +58,12 @@ LEDGER_UNKNOWN = (
     "SET #state = :state, fence = :fence, retries = :retries, "
     "nextAttemptAt = :nextAttemptAt, lastError = :lastError"
 )
+# It waits, as what is open does, until a person is told of it.
 LEDGER_STUCK = (
-    "SET #state = :state, fence = :fence, lastError = :lastError REMOVE nextAttemptAt, openShard"
+    "SET #state = :state, fence = :fence, lastError = :lastError, "
+    "nextAttemptAt = :nextAttemptAt, openShard = :openShard"
 )
+LEDGER_TOLD = "SET fence = :fence REMOVE nextAttemptAt, openShard"
 
 LEDGER_CLOSED = "SET #state = :state, fence = :fence REMOVE lastError, nextAttemptAt, openShard"
 # A person starts the next generation, under the next identifier.

@@ -191,7 +191,7 @@ class Installation(Connections):
                 ),
                 stripe_event=StripeEventHandler(
                     reports=self.error_reports,
-                    refusals=LateRefusals(self.ledger),
+                    refusals=LateRefusals(self.ledger, self.clock),
                     jobs=self.jobs(),
                 ),
                 settle_fact=SettleFactHandler(

@@ -19,6 +19,7 @@ from worker.ledger.rules import refused
 from worker.ledger.store import LostRace
 
 if TYPE_CHECKING:
+    from worker.clock import Clock
     from worker.ledger.store import Ledger
     from worker.stripe_api.error_reports import ErrorReport, NamedRefusal
 
@@ -58,10 +59,12 @@ class LateRefusals:
 
     Args:
         ledger: where facts stand.
+        clock: the time.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
         self._ledger = ledger
+        self._clock = clock
 
     def note(self, report: ErrorReport, noted: Noted) -> None:
         """Act on one report. Doing it again changes nothing."""
@@ -91,13 +94,17 @@ class LateRefusals:
                 noted.older += 1
                 return
             if item.state is State.REFUSED:
-                # Noted before, perhaps by a worker that died before the rows followed.
-                noted.refused.append(item)
+                if item.next_attempt_at is not None:
+                    # Noted by a worker that may have died before a person was told.
+                    noted.refused.append(item)
                 return
+            now = self._clock.now()
             try:
                 if cancellation is not None and cancellation.state is not State.REFUSED:
-                    self._ledger.decide(cancellation, refused(cancellation, _NOTHING_TO_CANCEL))
-                noted.refused.append(self._ledger.decide(item, refused(item, refusal.reason)))
+                    self._ledger.decide(
+                        cancellation, refused(cancellation, _NOTHING_TO_CANCEL, now)
+                    )
+                noted.refused.append(self._ledger.decide(item, refused(item, refusal.reason, now)))
             except LostRace:
                 continue
             _log.error(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,24 @@ class Retry:
     limited: bool = True
 
 
+def _nothing() -> None:
+    """What most dead letters ask for once they are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Never: the message goes to the dead-letter queue with this reason."""
+    """Never: the message goes to the dead-letter queue with this reason.
+
+    Args:
+        reason: what happened and what to do, for a person.
+        error_type: a name to group by.
+        when_kept: done once SQS has the letter, and only then; a process that dies in between does
+            it never.
+    """
 
     reason: str
     error_type: str = "Permanent"
+    when_kept: Callable[[], None] = field(default=_nothing, compare=False, repr=False)
 
 
 Outcome = Done | Retry | DeadLetter

@@ -17,7 +17,6 @@ from worker.ledger.rules import (
     Busy,
     Overdue,
     Step,
-    Stuck,
     answered,
     claimed,
     first_item,
@@ -26,7 +25,9 @@ from worker.ledger.rules import (
     next_step,
     postponed,
     skipped_item,
+    told,
 )
+from worker.ledger.store import LostRace
 from worker.outcome import DeadLetter, Done, Outcome, Retry
 from worker.stripe_api.connection import StripeUnavailable
 
@@ -205,6 +206,29 @@ class Settlement:
         with self._turns.of(item.fact) as had:
             return self._attempt(item, account) if had else item
 
+    def outcome_of(self, item: LedgerItem) -> Outcome:
+        """What becomes of the message that asked for a fact, now that the fact stands as it does.
+
+        A fact that stands still is dead-lettered. Once SQS has the letter, and not before, the
+        fact leaves the index of what waits: whoever dies in between is followed by another.
+        """
+        now = self._clock.now()
+        if item.state not in STUCK:
+            return _outcome_of(item, now)
+        return DeadLetter(
+            f"{item.fact.key} is {item.state}: {item.last_error or 'no reason recorded'}",
+            error_type=str(item.state).capitalize(),
+            when_kept=lambda: self._note_told(item),
+        )
+
+    def _note_told(self, item: LedgerItem) -> None:
+        if item.next_attempt_at is None:
+            return
+        try:
+            self._ledger.decide(item, told(item))
+        except LostRace:
+            _log.info("a fact moved on", action="letter_outdated", fact=item.fact.key)
+
     def _attempt(self, item: LedgerItem, account: StripeAccount) -> LedgerItem:
         """Claim, call and record, if the rules still allow it."""
         # Judged again: what was asked of Stripe, and the wait for a turn, may have taken any time.
@@ -248,6 +272,7 @@ class Settlement:
                 item,
                 f"invoice {invoice} of its period is final: sent now it would be on none. "
                 f"{remedy_after_invoice(fact.value)}",
+                self._clock.now(),
             ),
         )
 
@@ -289,20 +314,14 @@ def _check_account(item: LedgerItem, account: StripeAccount) -> None:
         )
 
 
-def outcome_of(item: LedgerItem, now: datetime) -> Outcome:
-    """What becomes of the message that asked for a fact, now that the fact stands as it does."""
-    if item.state in STUCK:
-        return DeadLetter(
-            f"{item.fact.key} is {item.state}: {item.last_error or 'no reason recorded'}",
-            error_type=str(item.state).capitalize(),
-        )
+def _outcome_of(item: LedgerItem, now: datetime) -> Outcome:
     step = next_step(item, now)
     if isinstance(step, Busy):
         # Mostly it is settled long before the claim runs out, so the back-off decides.
         return Retry("another worker holds the claim", limited=False)
     if isinstance(step, Overdue):
         return Done(f"{item.state}, waits in the ledger for Stripe's summaries")
-    if isinstance(step, Stuck) or not isinstance(step, Attempt):
+    if not isinstance(step, Attempt):
         return Done(str(item.state))
     wait = (item.next_attempt_at or now) - now
     if wait > LONGEST_HELD:

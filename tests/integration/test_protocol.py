@@ -68,11 +68,15 @@ def resolve(scenario: Scenario, worker: OperatorInstallation | None = None) -> l
     """One hourly tick, and whatever it puts on the queues."""
     made = worker or scenario.worker
     made.jobs().resolve(due_by=scenario.wall())
-    return [
+    outcomes = [
         scenario.handle(body, queue=queue, worker=made)
         for queue in (Queue.MONTHLY_BILLING, Queue.FILE_PROCESSED, Queue.STRIPE_EVENTS)
         for body in scenario.bodies(queue)
     ]
+    for outcome in outcomes:
+        if isinstance(outcome, DeadLetter):
+            outcome.when_kept()
+    return outcomes
 
 
 # --- Confirmation -----------------------------------------------------------------------------

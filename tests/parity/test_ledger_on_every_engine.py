@@ -203,19 +203,16 @@ class Walk:
             return f"claim {key}", lambda books: books.ledger.claim(seen, wanted)
         decided = chance.choice(
             (
-                lambda: rules.refused(seen, "meter_event_customer_not_found"),
-                lambda: rules.left_to_a_person(seen, "nobody can tell"),
+                lambda: rules.refused(seen, "meter_event_customer_not_found", now),
+                lambda: rules.left_to_a_person(seen, "nobody can tell", now),
                 lambda: rules.resent(seen, now),
                 lambda: rules.held_back(seen, "Stripe could not be asked", now, 0.5),
                 lambda: rules.postponed(seen, now),
                 lambda: rules.examined(seen, Presence.PRESENT, now),
                 lambda: rules.found_by_summaries(seen, now),
+                lambda: rules.told(seen),
             )
         )()
-        if decided.state is seen.state and decided.next_attempt_at is None:
-            # Nobody closes what is closed: it would put NULL into an index's key, which statements
-            # of ministack take and nothing else does.
-            decided = rules.postponed(seen, now)
         return f"decide {key} -> {decided.state}", lambda books: books.ledger.decide(seen, decided)
 
     def _day(self) -> tuple[str, date]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from producers.instant import from_epoch
-from tests.simulation.guard import COUNTED, Guard
+from tests.simulation.guard import COUNTED, STUCK, Guard
+from tests.simulation.letters import Letters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,11 +55,17 @@ class FinalCheck:
             audits: what the product's own reconciliation says at the end.
         """
         self._check_expected()
+        letters = Letters(self._guard, self._sqs)
         for key, item in self._facts.items():
             self._check_item(key, item)
-            if item["kind"]["S"] == "storage-usage" and "corrects" not in item:
+            letters.check(key, item)
+            if "corrects" in item:
+                continue
+            if item["kind"]["S"] == "storage-usage":
                 self._check_daily_rows(item)
                 self._check_monthly_row(item)
+            else:
+                self._check_run(item)
         self._check_reports()
         self._check_queues()
         for audit in audits:
@@ -88,7 +95,7 @@ class FinalCheck:
         guard = self._guard
         state, value = str(item["state"]["S"]), int(str(item["value"]["N"]))
         live = len(guard.live(key))
-        if state not in _ENDED:
+        if state not in _ENDED or "openShard" in item:
             guard.report("nothing waits for ever", key, f"{state}, {item}")
         if self._is_cancelled(item):
             # With its cancellation it is nothing, whichever of the two Stripe refused.
@@ -152,6 +159,18 @@ class FinalCheck:
         self._check_row("monthly", row, _STATUS.get(str(item["state"]["S"]), "pending"), item)
         if row["stripeMeterAmount"]["N"] != item["value"]["N"]:
             self._guard.report("rows follow the ledger", about, "another amount")
+
+    def _check_run(self, item: Item) -> None:
+        """The application's row of a run tells why nobody could bill it, and nothing else."""
+        run_id = str(item["subject"]["S"])
+        row = self._database["siftbeam-processing-history"].items.get((run_id,))
+        if row is None or self._guard.restored:
+            return
+        wanted = item["lastError"] if item["state"]["S"] in STUCK else None
+        said = row.get("stripeMeterError")
+        if said != wanted:
+            text = f"{said}, the ledger says {item['state']['S']}: {wanted}"
+            self._guard.report("rows follow the ledger", f"run {run_id}", text)
 
     def _check_row(self, kind: str, row: Item, wanted: str, item: Item) -> None:
         status = row["billingStatus"]["S"]

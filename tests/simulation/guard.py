@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.tables import DynamoDB
 
 COUNTED = frozenset({"sent", "confirmed", "invoiced"})
+STUCK = frozenset({"rejected", "refused", "manual"})
 _UNKNOWN = {"NULL": True}
 _FROZEN = (
     *("kind", "customerId", "customerEvent", "subject", "eventName", "value", "timestamp"),
@@ -28,9 +29,9 @@ _MOVES = {
     "sent": {"sent", "confirmed", "manual", "refused", "invoiced"},
     "confirmed": {"invoiced", "refused"},
     "invoiced": {"refused"},
-    "rejected": {"refused", "planned"},
-    "refused": {"planned"},
-    "manual": {"refused", "planned", "sent"},
+    "rejected": {"refused", "planned", "rejected"},
+    "refused": {"planned", "refused"},
+    "manual": {"refused", "planned", "sent", "manual"},
     "skipped": set(),
 }
 _ROW_MOVES = {
@@ -62,6 +63,7 @@ class Guard:
         self.moves: Counter[str] = Counter()
         self.facts: dict[str, str] = {}
         self.counted: defaultdict[str, list[CountedEvent]] = defaultdict(list)
+        self.stuck_since: dict[str, float] = {}
         self.restored = False
         self._scheduler = scheduler
         self._stripe = stripe
@@ -120,6 +122,8 @@ class Guard:
             # A cursor, or the operator's controls.
             return
         identifier = str(new["identifier"]["S"])
+        if new["state"]["S"] in STUCK and (old is None or old["state"] != new["state"]):
+            self.stuck_since[key] = self._scheduler.now
         if old is None:
             owner = self.facts.setdefault(identifier, key)
             if owner != key:
@@ -140,7 +144,7 @@ class Guard:
             "firstAttemptAt" in new or (before == "sending" and old["attempts"]["N"] != "1")
         ):
             self.report("an open attempt is kept", key, f"{who}: planned after an open attempt")
-        if after == "rejected" and old["attempts"]["N"] != "1":
+        if after == "rejected" != before and old["attempts"]["N"] != "1":
             self.report("an open attempt is kept", key, f"{who}: rejected after an open attempt")
 
     def _check_frozen(self, key: str, old: Item, new: Item, who: str) -> None:

@@ -212,6 +212,16 @@ def daily_rows_before_the_ledger(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BillMonthHandler, "handle", handle)
 
 
+def who_stands_still_leaves_the_index(patch: pytest.MonkeyPatch) -> None:
+    """Whoever is to tell a person of it may be gone, with the message."""
+    closed = expressions.LEDGER_STUCK.split(", nextAttemptAt")[0]
+    moved = f"{closed} REMOVE nextAttemptAt, openShard"
+    for moves in (worker.ledger.store._OUTCOMES, worker.ledger.store._DECISIONS):  # noqa: SLF001
+        for state, update in moves.items():
+            if update == expressions.LEDGER_STUCK:
+                patch.setitem(moves, state, moved)
+
+
 def deleted_before_the_rows(patch: pytest.MonkeyPatch) -> None:
     original = Handling.handle
 
@@ -243,6 +253,7 @@ MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         monthly_row_before_the_daily_rows,
         daily_rows_before_the_ledger,
         deleted_before_the_rows,
+        who_stands_still_leaves_the_index,
     )
 }
 

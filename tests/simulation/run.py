@@ -16,6 +16,7 @@ from tests.simulation.final_check import FinalCheck
 from tests.simulation.guard import Guard
 from tests.simulation.history import History
 from tests.simulation.installation import SETTINGS, SimulatedInstallation, aws_clients
+from tests.simulation.letters import Letters
 from tests.simulation.operator import Operator, reconciled
 from tests.simulation.process import Process
 from tests.simulation.s3 import Bucket, BucketPages, SecretsClient
@@ -44,6 +45,8 @@ _QUEUES = tuple(
 )
 # The share of runs in which sending is paused, and customers are excluded, now and then.
 _CONTROLLED = 0.2
+# The share of runs in which messages are lost.
+_FORGETFUL = 0.15
 # Messages that a worker handles at once: up to as many as one batch of writes takes.
 _HANDS = (1, 2, 3, 4, 5, 6, 8, 10, 16, 25)
 
@@ -103,6 +106,7 @@ class Run:
         self.guard = Guard(self.scheduler, self.database, self.stripe, tolerated)
         self.stripe.on_accept = self.guard.event_taken
         self._draw_reports()
+        self._draw_forgetting()
         self.library = LibraryWorld(self.scheduler, self.guard.event_taken) if library else None
         self.deliveries = 0
         self._page = self.rng.randint(1, 8)
@@ -179,6 +183,17 @@ class Run:
                 "siftbeam-stripe-events", reported(report.id), {}
             )
 
+    def _draw_forgetting(self) -> None:
+        """Whether SQS loses messages about facts that the ledger still has to bring to an end.
+
+        Nothing depends on SQS keeping them.
+        """
+        rng = random.Random(f"{self.seed} forgetting")  # noqa: S311 - has to repeat itself
+        if rng.random() < _FORGETFUL and self.schedule.takes("messages are lost"):
+            self.weather.forgotten = rng.choice((0.2, 0.8))
+            letters, facts = Letters(self.guard, self.sqs), self.database[LEDGER].items
+            self.sqs.may_forget = lambda body: letters.may_lose(body, facts)
+
     def _faults(self, who: str) -> Faults:
         return Faults(who, self.seed, self.schedule)
 
@@ -233,7 +248,8 @@ class Run:
             lambda: self._installation(process),
             self.database[LEDGER],
             self.scenario.acts,
-            resends=self.schedule.takes("resends"),
+            # Where nobody resends, whoever stands still does so to the end.
+            resends=self.schedule.takes("resends") and not self.weather.forgotten,
             adjusts=self.schedule.takes("adjustments"),
             controls_until=self.scenario.clears_at if self._draws_controls() else None,
         )

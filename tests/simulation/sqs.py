@@ -50,7 +50,7 @@ class SimulatedQueue:
         self.name = name
         self.redrive = redrive
         self.messages: dict[str, Stored] = {}
-        self.expired = 0
+        self.expired: list[Stored] = []
 
     def visible(self, now: float) -> int:
         """How many messages can be received now."""
@@ -75,6 +75,10 @@ class SQS:
         scheduler: time.
         faults: what goes wrong.
         weather: how often.
+
+    Attributes:
+        letters: whatever was ever sent to a dead-letter queue.
+        may_forget: whether a message with that body may be lost without a trace.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class SQS:
         self.weather = weather
         self.queues: dict[str, SimulatedQueue] = {}
         self.redriven: Counter[str] = Counter()
+        self.letters: list[Stored] = []
+        self.may_forget: Callable[[str], bool] = lambda _: False
         self._waiting: list[Callable[[], object]] = []
         self._count = 0
         for name in names:
@@ -109,6 +115,10 @@ class SQS:
         )
         self.queues[queue].messages[message.id] = message
         self._announce(self.queues[queue], message)
+        if self.queues[queue].redrive is None:
+            self.letters.append(message)
+        else:
+            self._forget_soon(self.queues[queue], message)
         return message.id
 
     def receive(self, queue: SimulatedQueue, most: int, visibility: float) -> list[Stored]:
@@ -117,8 +127,7 @@ class SQS:
         found = []
         for message in list(queue.messages.values()):
             if now - message.sent_at > RETENTION:
-                del queue.messages[message.id]
-                queue.expired += 1
+                queue.expired.append(queue.messages.pop(message.id))
             elif message.visible_at <= now or self.faults.strike(
                 "duplicate_receipt", weather.duplicate_receipt / 10
             ):
@@ -145,6 +154,17 @@ class SQS:
             taken[-1].visible_at = now + self.faults.random()
             self._announce(queue, taken[-1])
         return taken
+
+    def _forget_soon(self, queue: SimulatedQueue, message: Stored) -> None:
+        """Lose a message before it is received or while it is in hand, as a purge does."""
+        if self.faults.strike("forgotten", self.weather.forgotten):
+
+            def forget() -> None:
+                if self.may_forget(message.body):
+                    queue.messages.pop(message.id, None)
+
+            after = 60 * self.faults.random() ** 6
+            self.scheduler.at(self.scheduler.now + after, forget)
 
     def delete(self, queue: SimulatedQueue, handle: str) -> None:
         """Delete a message; one whose server was away comes back."""

@@ -32,6 +32,7 @@ _WITHIN = {
     "monthly_row_before_the_daily_rows": 5,
     "daily_rows_before_the_ledger": 5,
     "deleted_before_the_rows": 60,
+    "who_stands_still_leaves_the_index": 120,
 }
 
 

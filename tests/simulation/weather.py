@@ -55,6 +55,7 @@ class Weather:
     duplicate_receipt: float = 0.0
     undone_deletion: float = 0.0
     lost_renewal: float = 0.0
+    forgotten: float = 0.0
     stripe_faults: float = 0.0
     skew: float = 0.0
     refusals: float = 0.0
@@ -95,5 +96,6 @@ class Weather:
         self.crash = self.stall = self.suspension = self.slow = 0.0
         self.throttled = self.lost_answer = 0.0
         self.stale_read = self.duplicate_receipt = self.undone_deletion = 0.0
+        self.forgotten = 0.0
         self.lost_renewal = self.stripe_faults = self.late_summary = self.refusals = 0.0
         self.index_lag = 0.1

@@ -82,6 +82,7 @@ class Settling:
                 case DeadLetter():
                     self._dead_letter(message, outcome)
                     self._deletions.add(message.queue, message.receipt_handle)
+                    _tell(outcome)
         except (BotoCoreError, ClientError) as error:
             _log.warning(
                 "a message could not be settled, it will come again",
@@ -150,3 +151,16 @@ class Settling:
             )
             _, own = read_dead_letter(message.attributes)
             self._sqs.send_message(QueueUrl=url, MessageBody=message.body, MessageAttributes=own)
+
+
+def _tell(outcome: DeadLetter) -> None:
+    """Let whoever waits for the letter know that it is kept; who is not told asks again."""
+    try:
+        outcome.when_kept()
+    except (BotoCoreError, ClientError) as error:
+        _log.warning(
+            "the ledger could not note a dead letter, so that another will follow",
+            action="letter_not_noted",
+            reason=outcome.reason,
+            error=str(error),
+        )

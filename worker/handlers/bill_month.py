@@ -12,7 +12,6 @@ from worker.errors import Permanent
 from worker.ledger.fact import Fact, FactKind, StorageBasis, storage_key
 from worker.month_rows import basis_of
 from worker.outcome import Outcome, Retry
-from worker.settlement import outcome_of
 from worker.tables.daily import BillingStatus
 from worker.usage import month_figures
 
@@ -113,7 +112,7 @@ class BillMonthHandler:
             self._warn_if_late(item, month)
         item = self._settlement.settle(item)
         self._month_rows.follow(item, month, rows)
-        return outcome_of(item, self._clock.now())
+        return self._settlement.outcome_of(item)
 
     def _fact(self, message: BillCustomerMonth, rows: Sequence[DailyRow]) -> Fact:
         month, customer, through = message.month, message.customer_id, message.through

@@ -17,7 +17,6 @@ from worker.ledger.fact import Fact, FactKind, file_key
 from worker.ledger.item import STUCK, LedgerItem, State
 from worker.outcome import Done, Outcome, Retry
 from worker.prefixes import is_file
-from worker.settlement import outcome_of
 from worker.tables.history import COMPLETED, ENDED_UNBILLED, SKIP_REASONS, skip_reason
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class FileProcessedHandler:
         _check_owner(output, item.fact.customer_id, "ledger")
         item = self._settlement.settle(item)
         self._follow(item)
-        return outcome_of(item, self._clock.now())
+        return self._settlement.outcome_of(item)
 
     def _skip(self, message: FileProcessed, output: RunOutput, status: str) -> Outcome:
         item = self._settlement.skip(self._fact(message, output, 0), skip_reason(status))

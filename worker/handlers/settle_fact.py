@@ -8,7 +8,6 @@ from worker.errors import Permanent
 from worker.ledger.fact import FactKind
 from worker.ledger.item import OPEN, State
 from worker.ledger.rules import refused
-from worker.settlement import outcome_of
 
 if TYPE_CHECKING:
     from producers.messages import SettleFact
@@ -60,7 +59,7 @@ class SettleFactHandler:
         item = self._settlement.settle(item)
         if item.fact.kind is FactKind.STORAGE:
             self._month_rows.follow_correction(item)
-        return outcome_of(item, self._clock.now())
+        return self._settlement.outcome_of(item)
 
     def _with_its_event(self, item: LedgerItem, key: str) -> LedgerItem:
         """The cancellation, refused where Stripe refused the event itself meanwhile."""
@@ -68,5 +67,10 @@ class SettleFactHandler:
         if event is None or event.state in _CANCELLABLE or item.attempts:
             return item
         return self._ledger.decide(
-            item, refused(item, f"{key} is {event.state} by now: there is nothing to cancel")
+            item,
+            refused(
+                item,
+                f"{key} is {event.state} by now: there is nothing to cancel",
+                self._clock.now(),
+            ),
         )

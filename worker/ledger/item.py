@@ -53,7 +53,8 @@ class LedgerItem:
         created_at: when the fact was frozen.
         claim_until: when the last claim runs, or ran, out.
         first_attempt_at: the first claim whose fate may be open.
-        next_attempt_at: when ``resolve`` takes it up again; None once nothing is due.
+        next_attempt_at: when ``resolve`` takes it up again; None once nothing is due. A fact that
+            stands still is due until a dead letter tells a person of it.
         sent_at: when Stripe was known to have it.
         last_error: why the last attempt did not settle it.
     """

@@ -27,6 +27,8 @@ DECIDE_WITHIN = RESEND_WINDOW + timedelta(hours=24)
 # A request lands within half an hour or never, and its identifier is forgotten a day later.
 ABSENT_AFTER_CLAIM = timedelta(hours=24)
 POSTPONED_BY = timedelta(hours=1)
+# A fact that stands still is asked for again after it, as long as nobody was told.
+TOLD_WITHIN = timedelta(hours=1)
 _FIRST_PAUSE = timedelta(seconds=2)
 _LONGEST_PAUSE = timedelta(hours=1)
 _DOUBLINGS = 11
@@ -69,11 +71,12 @@ def first_item(fact: Fact, now: datetime) -> LedgerItem:
 
     Zero is confirmed at once and nothing is sent; a value that Stripe cannot take is rejected.
     """
-    state, error, due = State.PLANNED, None, now
+    state, error = State.PLANNED, None
+    due: datetime | None = now
     if fact.value == 0:
-        state = State.CONFIRMED
+        state, due = State.CONFIRMED, None
     elif fact.exceeds_stripe:
-        state = State.REJECTED
+        state, due = State.REJECTED, now + TOLD_WITHIN
         error = f"{fact.value} bytes have more than the 15 significant digits that Stripe takes"
     return LedgerItem(
         fact=fact,
@@ -83,7 +86,7 @@ def first_item(fact: Fact, now: datetime) -> LedgerItem:
         attempts=0,
         retries=0,
         created_at=now,
-        next_attempt_at=due if state is State.PLANNED else None,
+        next_attempt_at=due,
         last_error=error,
     )
 
@@ -150,7 +153,12 @@ def answered(held: LedgerItem, answer: Answer, now: datetime, jitter: float) -> 
                 last_error=None,
             )
         case TurnedAway(door=Door.INVALID, reason=reason) if held.attempts == 1:
-            return replace(moved, state=State.REJECTED, next_attempt_at=None, last_error=reason)
+            return replace(
+                moved,
+                state=State.REJECTED,
+                next_attempt_at=now + TOLD_WITHIN,
+                last_error=reason,
+            )
         case TurnedAway(reason=reason) if held.attempts == 1:
             # Nothing was ever taken, so the 23 hours have not begun.
             return replace(
@@ -205,7 +213,7 @@ def examined(item: LedgerItem, presence: Presence, now: datetime) -> LedgerItem:
             f"summaries do not show it ({item.last_error})"
         )
     if now >= deadline:
-        return replace(moved, state=State.MANUAL, next_attempt_at=None, last_error=reason)
+        return left_to_a_person(item, reason, now)
     waited = now - (deadline - DECIDE_WITHIN)
     return replace(moved, next_attempt_at=min(now + max(waited / 4, CONFIRM_AFTER), deadline))
 
@@ -229,13 +237,13 @@ def invoiced(item: LedgerItem) -> LedgerItem:
     return replace(item, state=State.INVOICED, fence=item.fence + 1, next_attempt_at=None)
 
 
-def refused(item: LedgerItem, reason: str) -> LedgerItem:
+def refused(item: LedgerItem, reason: str, now: datetime) -> LedgerItem:
     """The item after Stripe reported, at whatever time, that it did not count the event."""
     return replace(
         item,
         state=State.REFUSED,
         fence=item.fence + 1,
-        next_attempt_at=None,
+        next_attempt_at=now + TOLD_WITHIN,
         last_error=reason,
     )
 
@@ -310,11 +318,20 @@ def postponed(item: LedgerItem, now: datetime) -> LedgerItem:
     return replace(item, fence=item.fence + 1, next_attempt_at=now + POSTPONED_BY)
 
 
-def left_to_a_person(item: LedgerItem, reason: str) -> LedgerItem:
+def left_to_a_person(item: LedgerItem, reason: str, now: datetime) -> LedgerItem:
     """The item after the machine found that it may not decide."""
     return replace(
-        item, state=State.MANUAL, fence=item.fence + 1, next_attempt_at=None, last_error=reason
+        item,
+        state=State.MANUAL,
+        fence=item.fence + 1,
+        next_attempt_at=now + TOLD_WITHIN,
+        last_error=reason,
     )
+
+
+def told(item: LedgerItem) -> LedgerItem:
+    """The item of a fact that stands still, once a dead letter tells a person of it."""
+    return replace(item, fence=item.fence + 1, next_attempt_at=None)
 
 
 def pause(retries: int, jitter: float) -> timedelta:

@@ -195,7 +195,8 @@ class Ledger:
         elif wanted.retries != seen.retries:
             update = expressions.LEDGER_HELD_BACK
         elif wanted.state is seen.state:
-            update = expressions.LEDGER_LATER
+            told = wanted.next_attempt_at is None
+            update = expressions.LEDGER_TOLD if told else expressions.LEDGER_LATER
         else:
             update = _DECISIONS[wanted.state]
         standing = self._move(
