@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from infra.stripe_simulator import ApiKey, Match, Rule, Status
+from infra.stripe_simulator import ApiKey, Drop, Match, Rule, Status
 from producers.messages import Job, Tick
 from producers.queues import Queue
 from tests.integration.scenario import bill_body, file_body, size_body
+from worker.ledger.rules import claimed, held_back
+from worker.ledger.store import LostRace
 from worker.outcome import DeadLetter, Done, Retry
 
 if TYPE_CHECKING:
@@ -123,6 +125,27 @@ def test_a_run_during_an_outage_is_in_the_ledger_and_its_row_says_why(
     known = scenario.fact("file_processed#run-1")
     assert known is not None
     assert known["account"] == "acct_simulator"
+
+
+# A worker that could not ask Stripe took another's claim for its own note to wait, and wrote the
+# reason on the run's row, where it stayed: the other one's call succeeded.
+
+
+def test_a_wait_is_not_taken_for_another_workers_claim(scenario: Scenario) -> None:
+    scenario.customers("cus_A")
+    scenario.run_row("run-1", "cus_A")
+    scenario.simulator.add_faults(Rule(match=EVENTS, fault=Drop()))
+    scenario.handle(a_run(scenario))
+    ledger, account = scenario.worker.ledger, scenario.worker.settlement.account()
+    open_fate = ledger.find("file_processed#run-1")
+    assert open_fate is not None
+    dead = ledger.claim(open_fate, claimed(open_fate, scenario.wall(), timedelta(0), account))
+
+    taken_over = ledger.claim(dead, claimed(dead, scenario.wall(), timedelta(0), account))
+    with pytest.raises(LostRace):
+        ledger.decide(dead, held_back(dead, "Stripe could not be asked", scenario.wall(), 0.5))
+
+    assert ledger.find("file_processed#run-1") == taken_over
 
 
 # The error of a rejected run stayed on its row after a successful resend.

@@ -81,3 +81,11 @@ class LedgerItem:
     def counted(self) -> bool:
         """Whether Stripe has it, or it is zero and needs no event."""
         return self.state in COUNTED
+
+    def stands_as(self, wanted: LedgerItem) -> bool:
+        """Whether a write left it so; another one may have raised the fence just as far."""
+
+        def mark(item: LedgerItem) -> tuple[object, ...]:
+            return item.fence, item.state, item.attempts, item.retries, item.last_error
+
+        return mark(self) == mark(wanted)

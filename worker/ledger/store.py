@@ -137,8 +137,7 @@ class Ledger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            there = decode_item(self._standing(error, fresh.fact.key))
-            if (there.fence, there.state) != (fresh.fence, fresh.state):
+            if not decode_item(self._standing(error, fresh.fact.key)).stands_as(fresh):
                 raise LostRace(f"{fresh.fact.key}: it was moved meanwhile") from None
         return fresh
 
@@ -177,11 +176,9 @@ class Ledger:
             condition=expressions.LEDGER_CLAIM_HELD,
             extra={":sending": text(State.SENDING)},
         )
-        if standing is not None:
-            # Our own write whose answer was lost stands there just as we wanted it.
-            there = decode_item(standing)
-            if (there.fence, there.state) != (wanted.fence, wanted.state):
-                raise LostRace(f"{held.fact.key}: the claim ran out and another worker took over")
+        # Our own write whose answer was lost stands there just as we wanted it.
+        if standing is not None and not decode_item(standing).stands_as(wanted):
+            raise LostRace(f"{held.fact.key}: the claim ran out and another worker took over")
         return wanted
 
     def decide(self, seen: LedgerItem, wanted: LedgerItem) -> LedgerItem:
@@ -209,10 +206,8 @@ class Ledger:
                 ":generation": number(seen.generation),
             },
         )
-        if standing is not None:
-            there = decode_item(standing)
-            if (there.fence, there.state) != (wanted.fence, wanted.state):
-                raise LostRace(f"{seen.fact.key}: it was moved meanwhile")
+        if standing is not None and not decode_item(standing).stands_as(wanted):
+            raise LostRace(f"{seen.fact.key}: it was moved meanwhile")
         return wanted
 
     def stamped_between(
