@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -13,6 +14,7 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from typing import IO
 
     from bench.serving import Server
@@ -35,6 +37,7 @@ class Contender:
         queue: the full name of the queue that it empties.
         fill: puts that many messages of its own format on the queue.
         environment: what it needs besides AWS's variables.
+        needs: a folder that it cannot do without, if any.
     """
 
     name: str
@@ -42,6 +45,14 @@ class Contender:
     queue: str
     fill: Callable[[Server, int], None]
     environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Path | None = None
+
+    @property
+    def missing(self) -> str | None:
+        """What of it is not on this machine; None where it can run."""
+        if shutil.which(self.command[0]) is None:
+            return self.command[0]
+        return None if self.needs is None or self.needs.is_dir() else str(self.needs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ def contenders() -> list[Contender]:
             ["node", str(_NODE / "consume.js"), "bench_node", "each"],
             "bench_node",
             _bodies("bench_node"),
+            needs=_NODE / "node_modules",
         ),
         Contender(
             "boto3 loop, batched",
@@ -103,6 +104,7 @@ def contenders() -> list[Contender]:
             ["node", str(_NODE / "consume.js"), "bench_node", "batch"],
             "bench_node",
             _bodies("bench_node"),
+            needs=_NODE / "node_modules",
         ),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,8 +76,11 @@ def arguments(description: str | None, *, rounds: int, messages: int) -> Asked:
 def play(
     contenders: Sequence[Contender], stand_in: Server, asked: Asked, *, aloud: bool = True
 ) -> list[Standing]:
-    """Run them in turn; ``aloud`` prints each run."""
+    """Run them in turn; ``aloud`` prints each run. Who cannot run here is left out, and said."""
     chosen = [c for c in contenders if not asked.only or any(part in c.name for part in asked.only)]
+    for contender in [c for c in chosen if c.missing is not None]:
+        print(f"{contender.name} is left out: {contender.missing} is not here", file=sys.stderr)
+        chosen.remove(contender)
     figures: dict[str, list[Figures]] = {contender.name: [] for contender in chosen}
     for number in range(asked.rounds):
         for contender in chosen:
