@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from producers.queues import Queue
+from worker.aws import shorten_ways
 from worker.commands.opening import open_installation
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def work(
 ) -> None:
     """Consume the queues until SIGTERM or SIGINT, or until they are empty."""
     installation = open_installation()
+    shorten_ways(installation.clients)
     consumer = installation.consumer(
         _queues(installation, queue), until_empty=drain, side_jobs=installation.side_jobs()
     )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import urllib3
-from botocore.httpsession import get_cert_path
-from botocore.utils import get_environ_proxies
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from worker.listing.errors import Unreachable
+from worker.route import authorities, proxy_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +47,11 @@ class Wire:
     def __init__(self, origin: str, in_flight: int) -> None:
         timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
         retries = urllib3.Retry(total=_RETRIES, redirect=False, respect_retry_after_header=False)
-        proxy = get_environ_proxies(origin).get(origin.partition("://")[0])
-        # As botocore has it: AWS_CA_BUNDLE, else the certificates that come with it.
-        authorities = os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True)
+        proxy = proxy_to(origin)
         pools = (
-            urllib3.PoolManager(ca_certs=authorities)
+            urllib3.PoolManager(ca_certs=authorities())
             if proxy is None
-            else urllib3.ProxyManager(proxy, ca_certs=authorities)
+            else urllib3.ProxyManager(proxy, ca_certs=authorities())
         )
         # A proxy is told the whole URL where nothing is encrypted.
         self._lead = origin if proxy is not None and origin.startswith("http:") else ""

@@ -1,0 +1,152 @@
+"""A short way through botocore, for the few calls that a full queue consists of.
+
+botocore writes a request, signs it, and knows every error. But between a signed request and its
+answer lie hooks, a pool and a parser that take half of a call's processor time. Here the signed
+request goes over a connection that its thread keeps, and a plain answer is read as JSON.
+
+Whatever else comes (a refusal, a broken connection, an answer that does not add up) is botocore's
+to deal with: it makes the call again, with its retries and its errors, as if it were the first. So
+nothing may go this way but what botocore itself would repeat.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+import zlib
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botocore.awsrequest import AWSResponse, create_request_object
+from botocore.parsers import create_parser
+
+from worker.route import authorities, proxy_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.client import BaseClient
+    from botocore.model import OperationModel
+    from botocore.signers import RequestSigner
+
+_OK = 200
+# Bytes travel in base64, and a null is as good as nothing: botocore's parser knows where.
+_NOT_AS_WRITTEN = re.compile(rb'"(?:B|BS|BinaryValue|BinaryListValues)"\s*:|[:\[,]\s*null\b')
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
+_CHECKSUM = "x-amz-crc32"
+
+
+def shorten(client: BaseClient, *operations: str, timeout: float) -> ShortWay:
+    """Let some of a client's operations go the short way, unless a proxy stands on it.
+
+    Args:
+        client: of a service that speaks JSON.
+        operations: by the names of the API, such as ``ReceiveMessage``.
+        timeout: seconds to connect, and seconds between two bytes of an answer.
+    """
+    way = ShortWay(timeout)
+    if proxy_to(client.meta.endpoint_url) is not None:
+        return way
+    service = client.meta.service_model.service_id.hyphenize()
+    for operation in operations:
+        # After every other: the first answer to this event takes the call's place.
+        event = f"before-call.{service}.{operation}"
+        client.meta.events.register_last(event, way.ask)  # type: ignore[arg-type]  # the stubs let no handler answer
+    return way
+
+
+class ShortWay:
+    """Keeps a connection to each origin for each thread.
+
+    Args:
+        timeout: seconds to connect, and seconds between two bytes of an answer.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._trust = ssl.create_default_context(cafile=authorities())
+        self._kept = threading.local()
+        self._connections: list[HTTPConnection] = []
+
+    def ask(
+        self,
+        *,
+        model: OperationModel,
+        params: Mapping[str, Any],
+        request_signer: RequestSigner,
+        **_: object,
+    ) -> tuple[AWSResponse, dict[str, Any]] | None:
+        """Make a call; None leaves it to botocore.
+
+        Args:
+            model: the operation.
+            params: the request, as botocore wrote it.
+            request_signer: the client's.
+        """
+        address = urlsplit(params["url"])
+        request = create_request_object(params)
+        # Told the host, botocore does not take it out of the URL again, twice.
+        request.headers["Host"] = address.netloc
+        request_signer.sign(model.name, request)
+        connection = self._connection(address.scheme, address.netloc)
+        try:
+            connection.request(
+                request.method, address.path or "/", request.data, dict(request.headers.items())
+            )
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, HTTPException):
+            connection.close()
+            return None
+        parsed = _parsed(model, answer, body)
+        if parsed is None:
+            return None
+        headers: Any = answer.headers  # the stubs ask for a class of botocore's own
+        return AWSResponse(params["url"], answer.status, headers, None), parsed
+
+    def close(self) -> None:
+        """Close every connection; nothing may be under way."""
+        for connection in self._connections:
+            connection.close()
+
+    def _connection(self, scheme: str, netloc: str) -> HTTPConnection:
+        """This thread's connection, open or not."""
+        kept: dict[tuple[str, str], HTTPConnection] | None = getattr(self._kept, "to", None)
+        if kept is None:
+            kept = self._kept.to = {}
+        connection = kept.get((scheme, netloc))
+        if connection is None:
+            connection = kept[scheme, netloc] = (
+                HTTPSConnection(netloc, timeout=self._timeout, context=self._trust)
+                if scheme == "https"
+                else HTTPConnection(netloc, timeout=self._timeout)
+            )
+            self._connections.append(connection)
+        return connection
+
+
+def _parsed(model: OperationModel, answer: HTTPResponse, body: bytes) -> dict[str, Any] | None:
+    """The answer as botocore gives it; None where it is not a plain one."""
+    checksum = answer.headers.get(_CHECKSUM)
+    if answer.status != _OK or checksum not in {None, str(zlib.crc32(body))}:
+        return None
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    if model.output_shape is not None and _NOT_AS_WRITTEN.search(body):
+        parser = create_parser(model.service_model.resolved_protocol)
+        response = {"status_code": answer.status, "headers": headers, "body": body}
+        parsed: dict[str, Any] = parser.parse(response, model.output_shape)
+    else:
+        try:
+            parsed = json.loads(body or b"{}")
+        except ValueError:
+            return None
+    parsed["ResponseMetadata"] = {
+        "RequestId": headers.get("x-amzn-requestid", ""),
+        "HTTPStatusCode": answer.status,
+        "HTTPHeaders": headers,
+        "RetryAttempts": 0,
+    }
+    return parsed
