@@ -23,6 +23,7 @@ from worker.stripe_api.customers import customer_problem
 from worker.stripe_api.own_prices import OwnPrices
 from worker.stripe_api.subscriptions import StripeSubscriptions
 from worker.tables.customers import has_customer
+from worker.tables.plain_items import take_items_as_they_come
 
 if TYPE_CHECKING:
     from worker.price import PriceList
@@ -82,6 +83,7 @@ class OperatorInstallation(Installation):
     @cached_property
     def statements(self) -> StatementReader:
         """What customers' months come to."""
+        take_items_as_they_come(self.clients.dynamodb)
         return StatementReader(
             daily=self.daily,
             monthly=self.monthly,

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 from infra.stripe_simulator import Match, Rule, Status
 from producers.billing_month import BillingMonth
 from tests.integration.operator import introduce
-from tests.integration.scenario import bill_body, file_body
+from tests.integration.scenario import (
+    Calls,
+    bill_body,
+    close_clients,
+    counted_clients,
+    file_body,
+)
 from worker.adjusting import Decision
 from worker.outcome import Done
 
@@ -52,8 +58,9 @@ def test_together_and_alone_read_the_same(scenario: Scenario) -> None:
     scenario.wall.advance(timedelta(days=1))
 
     statements = scenario.worker.statements
-    customers = statements.customers(OCTOBER)
-    together = list(statements.of_month(OCTOBER, customers, runs_listed=5))
+    of_month = statements.of_month(OCTOBER, runs_listed=lambda _: 5)
+    customers = of_month.customers
+    together = list(of_month.stream(customers))
 
     assert [one.customer_id for one in together] == customers
     assert set(customers) >= {"cus_Gap", "cus_Wrong", "cus_Refused", *plain}
@@ -64,3 +71,30 @@ def test_together_and_alone_read_the_same(scenario: Scenario) -> None:
     assert told["cus_005"].runs.billed == 1
     assert told["cus_Wrong"].problem is not None
     assert told["cus_001"].days[29].total_bytes == 77
+
+
+def test_a_month_takes_a_few_calls_however_many_runs_there_are(scenario: Scenario) -> None:
+    for number in range(60):
+        scenario.month(f"cus_{number:02}", "2026-10", [GIB] * 31)
+    at = datetime(2026, 10, 31, tzinfo=UTC)
+    for number in range(90):
+        customer, run_id = f"cus_{number % 30:02}", f"run-{number}"
+        scenario.upload(f"service/input/{customer}/{run_id}/in.bin", number)
+        key = f"service/output/{customer}/{run_id}/out.bin"
+        # The last comes first.
+        assert isinstance(
+            scenario.handle(file_body(scenario.stack.bucket, key, at - timedelta(hours=number))),
+            Done,
+        )
+    calls = Calls()
+    clients = counted_clients(scenario.stack, calls)
+    statements = scenario.installation(clients=clients, calls=calls).statements
+
+    of_month = statements.of_month(OCTOBER, runs_listed=lambda _: 2)
+    together = list(of_month.stream(of_month.customers))
+
+    close_clients(clients)
+    assert len(calls.made) < 10, calls.made
+    assert [one.runs.billed for one in together] == [3] * 30 + [0] * 30
+    assert [item.fact.subject for item in together[7].runs.listed] == ["run-67", "run-37"]
+    assert together[7].runs.total_bytes == 7 + 37 + 67

@@ -85,8 +85,9 @@ class Books:
             found.append([item.fact.stamped_at for item in stamped])
             found.append(self.daily.month(customer, OCTOBER))
         found.append(list(self.daily.customers(OCTOBER)))
-        by_kind = self.ledger.customers_stamped_between(NOW - timedelta(days=40), NOW)
-        found.append({str(kind): sorted(who) for kind, who in by_kind.items()})
+        for fields in (None, "fact"):
+            in_time = self.ledger.rows_stamped_between(NOW - timedelta(days=40), NOW, fields)
+            found.append(sorted(row["fact"]["S"] for row in in_time))
         return found
 
 

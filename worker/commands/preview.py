@@ -17,7 +17,7 @@ from worker.statement.change import Change
 from worker.statement.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
     from worker.commands.printing import Cell, JsonValue
@@ -73,13 +73,17 @@ def preview(
     wanted = read_begun_month(month, now, BillingMonth.containing(now))
     only = read_known_customer(customer, installation.known_customers)
     parts, currency = installation.statements, installation.prices.currency
-    chosen = parts.customers(wanted) if only is None else [only]
     running = wanted.end > now
     own = installation.own_amounts if stripe else None
     totals, lines = Totals(), []
-    stream = zip(
-        parts.of_month(wanted, chosen), parts.of_month(wanted.previous, chosen), strict=True
-    )
+    stream: Iterable[tuple[Statement, Statement]]
+    if only is None:
+        of_month, of_previous = parts.of_month(wanted), parts.of_month(wanted.previous)
+        chosen = of_month.customers
+        stream = zip(of_month.stream(chosen), of_previous.stream(chosen), strict=True)
+    else:
+        chosen = [only]
+        stream = [(parts.of_customer(only, wanted), parts.of_customer(only, wanted.previous))]
     for one, before in track(
         stream,
         description=f"preview of {wanted}",

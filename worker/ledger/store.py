@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
@@ -232,22 +233,25 @@ class Ledger:
             for item in page["Items"]:
                 yield decode_item(item)
 
-    def customers_stamped_between(self, start: datetime, end: datetime) -> dict[FactKind, set[str]]:
-        """By kind, who has a fact stamped in ``[start, end)``. Reads the whole ledger."""
-        pages = self._dynamodb.get_paginator("scan").paginate(
+    def rows_stamped_between(
+        self, start: datetime, end: datetime, fields: str | None = None
+    ) -> Iterator[ReadAttributes]:
+        """Every item stamped in ``[start, end)`` as it is stored, in no order.
+
+        Reads the whole ledger, whatever the ``fields`` (a projection; None gives whole items).
+        """
+        scan = partial(
+            self._dynamodb.get_paginator("scan").paginate,
             TableName=self._table,
             FilterExpression=expressions.LEDGER_STAMPED,
-            ProjectionExpression="customerId, kind",
             ExpressionAttributeNames=expressions.names_in(expressions.LEDGER_STAMPED),
             ExpressionAttributeValues={
                 ":first": number(epoch_seconds(start)),
                 ":last": number(epoch_seconds(end) - 1),
             },
         )
-        found: dict[FactKind, set[str]] = {kind: set() for kind in FactKind}
-        for item in (item for page in pages for item in page["Items"]):
-            found[FactKind(item["kind"]["S"])].add(item["customerId"]["S"])
-        return found
+        for page in scan() if fields is None else scan(ProjectionExpression=fields):
+            yield from page["Items"]
 
     def waiting(self, due_by: datetime | None) -> Iterator[LedgerItem]:
         """The open items that are due by an instant, or all of them; paged to the end.

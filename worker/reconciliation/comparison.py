@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from dataclasses import replace
 from functools import cache
@@ -96,11 +95,11 @@ class Reconciliation:
 
         An id that can be nobody's has no facts, and is left out.
         """
-        stamped = self._ledger.customers_stamped_between(month.start, month.end)
+        facts = self._ledger.rows_stamped_between(month.start, month.end, "customerId")
         found = {
             *self._customers(),
             *self._daily.customers(month),
-            *itertools.chain(*stamped.values()),
+            *(fact["customerId"]["S"] for fact in facts),
         }
         return sorted(customer for customer in found if _can_exist(customer))
 

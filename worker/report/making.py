@@ -74,10 +74,14 @@ class ReportMaker:
             KeyUnavailable: it was to be asked, and there is no key.
         """
         made_at = self._clock.now()
-        customers = self._statements.customers(month) if only is None else [only]
-        runs_listed = _RUNS_OF_ONE if only is not None else runs_for(len(customers))
-        stream = self._statements.of_month(month, customers, runs_listed=runs_listed)
-        statements = tuple(watched(stream, len(customers)))
+        if only is None:
+            of_month = self._statements.of_month(month, runs_listed=runs_for)
+            customers = of_month.customers
+            statements = tuple(watched(of_month.stream(customers), len(customers)))
+        else:
+            customers = [only]
+            one = self._statements.of_customer(only, month, runs_listed=_RUNS_OF_ONE)
+            statements = (one,)
         stripe = None
         if ask_stripe:
             answers = self._reconciliation.compare(Period.of(month, made_at), customers)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from worker.ledger.codec import decode_item
 from worker.ledger.fact import FactKind, cancellation_key, correction_key, storage_key
+from worker.statement.runs import NO_RUNS, Runs, RunTally
 from worker.tables.attributes import MalformedRow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date
 
     from producers.billing_month import BillingMonth
@@ -37,21 +38,22 @@ class Recorded:
         item: the month's fact; None before it is frozen.
         corrections: what was decided about it since.
         notes: of the monthly row.
-        has_runs: whether the ledger may have processing runs of it.
+        runs: its processing runs.
     """
 
     rows: tuple[DailyRow, ...]
     item: LedgerItem | None
     corrections: tuple[LedgerItem, ...] = ()
     notes: str | None = None
-    has_runs: bool = True
+    runs: Runs = NO_RUNS
 
 
 class MonthReading:
     """Reads many customers of one month. Safe between threads.
 
-    The indexes lag the tables by moments. So whoever lacks a day, or whose rows are not those that
-    were billed, is read again from the tables.
+    The daily rows come from the month's index and the runs from one pass over the ledger, which
+    tells whose they are as well. Both lag by moments. So whoever lacks a day, or whose rows are not
+    those that were billed, is read again from the tables; and the month's facts are read by key.
 
     Args:
         daily: the rows.
@@ -59,6 +61,7 @@ class MonthReading:
         ledger: the facts.
         month: the month.
         today: the days before it are expected.
+        runs_listed: how many runs of each customer are listed, of so many customers; fewer of more.
     """
 
     def __init__(
@@ -69,19 +72,44 @@ class MonthReading:
         ledger: Ledger,
         month: BillingMonth,
         today: date,
+        runs_listed: Callable[[int], int],
     ) -> None:
         self._passed = sum(1 for day in month.days if day < today)
         self._daily = daily
         self._ledger = ledger
-        self._month = month
+        self.month = month
         self._rows = daily.whole_month(month)
         self._notes = monthly.noted(month)
-        stamped = ledger.customers_stamped_between(month.start, month.end)
-        self._with_runs = stamped[FactKind.FILE]
+        self._with_facts = set(self._rows)
+        self._runs = self._added_up(runs_listed)
+
+    def _added_up(self, runs_listed: Callable[[int], int]) -> dict[str, Runs | MalformedRow]:
+        found: dict[str, Runs | MalformedRow] = {}
+        tallies: dict[str, RunTally] = {}
+        # Who has facts and no rows is not counted yet: more is kept at first than will be listed.
+        most = runs_listed(len(self._rows))
+        for row in self._ledger.rows_stamped_between(self.month.start, self.month.end):
+            customer = row["customerId"]["S"]
+            self._with_facts.add(customer)
+            if row["kind"].get("S") != FactKind.FILE:
+                continue
+            try:
+                tallies.setdefault(customer, RunTally(most)).add(decode_item(row))
+            except MalformedRow as error:
+                found[customer] = error
+        listed = min(most, runs_listed(len(self._with_facts)))
+        for customer, tally in tallies.items():
+            found.setdefault(customer, tally.runs(listed))
+        return found
+
+    @property
+    def customers(self) -> list[str]:
+        """Each customer with daily rows or facts, by id."""
+        return sorted(self._with_facts)
 
     def facts_of(self, customers: Sequence[str]) -> Mapping[str, ReadAttributes]:
         """The month's facts of these customers, by key, with what shows that one was corrected."""
-        keys = [storage_key(customer, str(self._month)) for customer in customers]
+        keys = [storage_key(customer, str(self.month)) for customer in customers]
         found = self._ledger.rows(keys)
         decided = [
             key
@@ -96,22 +124,25 @@ class MonthReading:
         Raises:
             MalformedRow: a row or fact makes no sense.
         """
-        key = storage_key(customer_id, str(self._month))
+        key = storage_key(customer_id, str(self.month))
         item = decode_item(facts[key]) if key in facts else None
         rows = self._rows.get(customer_id, ())
         if isinstance(rows, MalformedRow) or not self._settled(rows, item):
-            rows = self._daily.month(customer_id, self._month)
+            rows = self._daily.month(customer_id, self.month)
         corrections: tuple[LedgerItem, ...] = ()
         if item is not None and not facts.keys().isdisjoint(
             {correction_key(key, 1), cancellation_key(item.identifier)}
         ):
             corrections = self._ledger.corrected(item).parts[1:]
+        runs = self._runs.get(customer_id, NO_RUNS)
+        if isinstance(runs, MalformedRow):
+            raise runs
         return Recorded(
             rows=rows,
             item=item,
             corrections=corrections,
             notes=None if item is None else self._notes.get(customer_id),
-            has_runs=customer_id in self._with_runs,
+            runs=runs,
         )
 
     def _settled(self, rows: Sequence[DailyRow], item: LedgerItem | None) -> bool:

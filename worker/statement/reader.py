@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +10,8 @@ from worker.crew import worked_through
 from worker.errors import BillingError
 from worker.ledger.fact import LONGEST_VALUE_DIGITS, FactKind, storage_key
 from worker.statement.month_reading import CHUNK, MonthReading, Recorded
-from worker.statement.statement import Runs, Statement, is_troubled
+from worker.statement.runs import RunTally
+from worker.statement.statement import Statement
 from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from producers.billing_month import BillingMonth
     from worker.clock import Clock
     from worker.controls import Controls
-    from worker.ledger.item import LedgerItem, State
     from worker.ledger.store import Ledger
     from worker.price import PriceList
     from worker.settlement import SendPolicy
+    from worker.statement.runs import Runs
     from worker.tables.daily import DailyRow, DailyTable
     from worker.tables.monthly import MonthlyTable
 
@@ -32,8 +32,6 @@ _THREADS = 8
 # So few are read one by one, each as it stands this moment.
 _FEW = 50
 _DAY = timedelta(days=1)
-# Of troubled runs, as many are kept: a month in which every run failed still fits into memory.
-_MOST_TROUBLED = 200
 
 
 class StatementReader:
@@ -74,70 +72,43 @@ class StatementReader:
         self._average_over = average_over
         self._clock = clock
 
-    def customers(self, month: BillingMonth) -> list[str]:
-        """Each customer with daily rows or facts in a month, by id."""
-        stamped = self._ledger.customers_stamped_between(month.start, month.end)
-        return sorted({*self._daily.customers(month), *itertools.chain(*stamped.values())})
-
     def of_month(
-        self, month: BillingMonth, customers: Sequence[str], *, runs_listed: int = 0
-    ) -> Iterator[Statement]:
-        """Each of these customers' month, in their order; a stream, however many they are.
-
-        Many are read together, by the indexes; see :class:`MonthReading`.
+        self, month: BillingMonth, *, runs_listed: Callable[[int], int] = lambda _: 0
+    ) -> StatementsOfMonth:
+        """Every customer's month, read together; see :class:`MonthReading`.
 
         Args:
             month: the month.
-            customers: whose.
-            runs_listed: how many runs of each are listed one by one.
+            runs_listed: how many runs of each are listed one by one, of so many customers.
         """
-        if len(customers) < _FEW:
-            yield from worked_through(
-                customers,
-                lambda customer: self.of_customer(customer, month, runs_listed=runs_listed),
-                threads=_THREADS,
-            )
-            return
         reading = MonthReading(
             daily=self._daily,
             monthly=self._monthly,
             ledger=self._ledger,
             month=month,
             today=self._clock.now().date(),
+            runs_listed=runs_listed,
         )
-        chunks = (customers[start : start + CHUNK] for start in range(0, len(customers), CHUNK))
-
-        def read(chunk: Sequence[str]) -> list[Statement]:
-            facts = reading.facts_of(chunk)
-            return [
-                self._told(customer, month, partial(reading.of, customer, facts), runs_listed)
-                for customer in chunk
-            ]
-
-        for statements in worked_through(chunks, read, threads=_THREADS):
-            yield from statements
+        return StatementsOfMonth(self, reading, runs_listed)
 
     def of_customer(
         self, customer_id: str, month: BillingMonth, *, runs_listed: int = 0
     ) -> Statement:
         """One customer's month; a row or fact that makes no sense is named as its problem."""
-        return self._told(customer_id, month, partial(self._read, customer_id, month), runs_listed)
+        return self.told(customer_id, month, partial(self._read, customer_id, month, runs_listed))
 
-    def _told(
-        self,
-        customer_id: str,
-        month: BillingMonth,
-        read: Callable[[], Recorded],
-        runs_listed: int,
+    def told(
+        self, customer_id: str, month: BillingMonth, read: Callable[[], Recorded]
     ) -> Statement:
+        """What was read of a customer's month, as a statement; likewise."""
         try:
-            return self._statement(customer_id, month, read(), runs_listed)
+            return self._statement(customer_id, month, read())
         except BillingError as error:
             return Statement(
                 customer_id=customer_id, month=month, prices=self._prices, problem=str(error)
             )
 
-    def _read(self, customer_id: str, month: BillingMonth) -> Recorded:
+    def _read(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Recorded:
         """By strongly consistent reads."""
         rows = self._daily.month(customer_id, month)
         item = self._ledger.find(storage_key(customer_id, str(month)))
@@ -147,11 +118,10 @@ class StatementReader:
             item=item,
             corrections=() if item is None else self._ledger.corrected(item).parts[1:],
             notes=None if standing is None else standing.notes,
+            runs=self._runs(customer_id, month, runs_listed),
         )
 
-    def _statement(
-        self, customer_id: str, month: BillingMonth, found: Recorded, runs_listed: int
-    ) -> Statement:
+    def _statement(self, customer_id: str, month: BillingMonth, found: Recorded) -> Statement:
         rows, item = found.rows, found.item
         recorded = {row.day for row in rows}
         # Of a customer who leaves, the days after the last one are not missing.
@@ -167,7 +137,7 @@ class StatementReader:
             figures=figures,
             storage=item,
             corrections=found.corrections,
-            runs=self._runs(customer_id, month, runs_listed) if found.has_runs else Runs(),
+            runs=found.runs,
             notes=found.notes,
             skipped=self._skipped(customer_id, month) if item is None else None,
             problem=_too_large(figures) if item is None else None,
@@ -193,22 +163,57 @@ class StatementReader:
         return month.closing_stamp if self._stamp_at == "month_end" else self._clock.now()
 
     def _runs(self, customer_id: str, month: BillingMonth, runs_listed: int) -> Runs:
-        facts = self._ledger.stamped_between(customer_id, FactKind.FILE, month.start, month.end)
-        by_state: dict[State, tuple[int, int]] = {}
-        listed: list[LedgerItem] = []
-        troubled: list[LedgerItem] = []
-        corrections: list[LedgerItem] = []
-        for item in facts:
-            if item.fact.correction is not None:
-                corrections.append(item)
-                continue
-            count, total = by_state.get(item.state, (0, 0))
-            by_state[item.state] = count + 1, total + item.fact.value
-            if len(listed) < runs_listed:
-                listed.append(item)
-            if is_troubled(item) and len(troubled) < _MOST_TROUBLED:
-                troubled.append(item)
-        return Runs(tuple(listed), tuple(troubled), by_state, tuple(corrections))
+        tally = RunTally(runs_listed)
+        for item in self._ledger.stamped_between(
+            customer_id, FactKind.FILE, month.start, month.end
+        ):
+            tally.add(item)
+        return tally.runs(runs_listed)
+
+
+class StatementsOfMonth:
+    """A month's statements, as one reading found them.
+
+    Args:
+        reader: makes them.
+        reading: what was read.
+        runs_listed: as it was read with.
+    """
+
+    def __init__(
+        self, reader: StatementReader, reading: MonthReading, runs_listed: Callable[[int], int]
+    ) -> None:
+        self._reader = reader
+        self._reading = reading
+        self._runs_listed = runs_listed
+
+    @property
+    def customers(self) -> list[str]:
+        """Each customer with daily rows or facts, by id."""
+        return self._reading.customers
+
+    def stream(self, customers: Sequence[str]) -> Iterator[Statement]:
+        """Each of these customers' statement, in their order; few are read anew, one by one."""
+        reader, reading = self._reader, self._reading
+        if len(customers) < _FEW:
+            listed = self._runs_listed(len(customers))
+            yield from worked_through(
+                customers,
+                lambda customer: reader.of_customer(customer, reading.month, runs_listed=listed),
+                threads=_THREADS,
+            )
+            return
+        chunks = (customers[start : start + CHUNK] for start in range(0, len(customers), CHUNK))
+
+        def read(chunk: Sequence[str]) -> list[Statement]:
+            facts = reading.facts_of(chunk)
+            return [
+                reader.told(customer, reading.month, partial(reading.of, customer, facts))
+                for customer in chunk
+            ]
+
+        for statements in worked_through(chunks, read, threads=_THREADS):
+            yield from statements
 
 
 def _too_large(figures: MonthFigures | None) -> str | None:

@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.ledger.item import COUNTED, OPEN, LedgerItem, State
+from worker.statement.runs import NO_RUNS, Runs, billed_bytes, is_troubled
 from worker.usage import MonthFigures, month_figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from datetime import date
     from decimal import Decimal
 
     from producers.billing_month import BillingMonth
+    from worker.ledger.item import LedgerItem, State
     from worker.price import PriceList
     from worker.tables.daily import DailyRow
-
-# A fact in one of these costs: it is billed, or still may be.
-BILLED = COUNTED | OPEN
-
-
-@dataclass(frozen=True, slots=True)
-class Runs:
-    """A month's processing runs by the ledger.
-
-    Args:
-        listed: the first of them, by timestamp.
-        troubled: the first of those that did not go the plain way.
-        by_state: how many stand where, and their bytes.
-        corrections: what was decided about some of them since.
-    """
-
-    listed: tuple[LedgerItem, ...] = ()
-    troubled: tuple[LedgerItem, ...] = ()
-    by_state: Mapping[State, tuple[int, int]] = field(default_factory=dict)
-    corrections: tuple[LedgerItem, ...] = ()
-
-    @property
-    def count(self) -> int:
-        """All of them."""
-        return sum(count for count, _ in self.by_state.values())
-
-    @property
-    def billed(self) -> int:
-        """How many are, or are to be, billed."""
-        return sum(count for state, (count, _) in self.by_state.items() if state in BILLED)
-
-    @property
-    def total_bytes(self) -> int:
-        """The bytes of those, corrections included."""
-        runs = sum(total for state, (_, total) in self.by_state.items() if state in BILLED)
-        return max(0, runs + _billed_bytes(self.corrections))
-
-    @property
-    def left_out(self) -> int:
-        """How many are not: rejected, refused, skipped, or for a person to decide."""
-        return self.count - self.billed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +45,7 @@ class Statement:
     figures: MonthFigures | None = None
     storage: LedgerItem | None = None
     corrections: tuple[LedgerItem, ...] = ()
-    runs: Runs = Runs()
+    runs: Runs = NO_RUNS
     notes: str | None = None
     skipped: str | None = None
     problem: str | None = None
@@ -131,7 +90,7 @@ class Statement:
         A fact that is stuck or skipped bills nothing. Stripe bills a negative sum as zero.
         """
         if self.storage is not None:
-            return max(0, _billed_bytes((self.storage, *self.corrections)))
+            return max(0, billed_bytes((self.storage, *self.corrections)))
         billable = self.skipped is None and self.problem is None
         return self.figures.average if billable and self.figures is not None else 0
 
@@ -160,17 +119,3 @@ class Statement:
         """The facts that did not go the plain way, the month's storage first."""
         whole = self.corrections if self.storage is None else (self.storage, *self.corrections)
         return (*filter(is_troubled, whole), *self.runs.troubled)
-
-
-def _billed_bytes(items: Iterable[LedgerItem]) -> int:
-    return sum(item.fact.value for item in items if item.state in BILLED)
-
-
-def is_troubled(item: LedgerItem) -> bool:
-    """Whether something went wrong with a fact, also where it was mended since."""
-    return (
-        item.state not in COUNTED | {State.PLANNED, State.SENDING}
-        or item.last_error is not None
-        or item.retries > 0
-        or item.generation > 1
-    )

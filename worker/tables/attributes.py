@@ -82,8 +82,11 @@ class RowReader:
         value = self._row.get(attribute)
         if value is None or "NULL" in value:
             return None
+        written = value.get("N", "")
+        if written.isdecimal() and written.isascii():
+            return int(written)
         try:
-            exact = Decimal(value.get("N", ""))
+            exact = Decimal(written)
         except InvalidOperation:
             exact = None
         if exact is None or exact != int(exact):

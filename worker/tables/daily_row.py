@@ -25,6 +25,9 @@ class BillingStatus(StrEnum):
     FAILED = "failed"
 
 
+_STATUSES = {str(status): status for status in BillingStatus}
+
+
 @dataclass(frozen=True, slots=True)
 class DailyRow:
     """One day of one customer, as far as billing asks.
@@ -81,13 +84,14 @@ def read_row(row: ReadAttributes, table: str) -> DailyRow:
             f"{table} {written}: totalStorageBytes is below zero or beyond anything S3 holds; "
             "mend the row"
         )
-    status = reader.text_or_none("billingStatus") or BillingStatus.PENDING
-    if status not in set(BillingStatus):
-        raise MalformedRow(f"{table} {written}: billingStatus {status!r} is unknown; mend the row")
+    said = reader.text_or_none("billingStatus") or BillingStatus.PENDING
+    status = _STATUSES.get(said)
+    if status is None:
+        raise MalformedRow(f"{table} {written}: billingStatus {said!r} is unknown; mend the row")
     return DailyRow(
         day,
         total,
-        BillingStatus(status),
+        status,
         reader.number_or_none("ledgerFence"),
         uploaded=_part(reader, "Input"),
         produced=_part(reader, "Output"),

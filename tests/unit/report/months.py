@@ -14,7 +14,8 @@ from worker.price import CURRENCIES, prices
 from worker.report.method import method
 from worker.report.month_report import MonthReport
 from worker.settings import Settings
-from worker.statement.statement import Runs, Statement, is_troubled
+from worker.statement.runs import Runs, is_troubled
+from worker.statement.statement import Statement
 from worker.tables.daily import BillingStatus, DailyRow
 from worker.usage import Usage, month_figures
 
