@@ -505,6 +505,7 @@ def test_a_customer_with_rows_and_no_fact_is_a_difference_of_an_ended_month(
 
     assert (code, answer.missing) == (1, ["cus_A"])
     assert any("--repair" in step for step in answer.advice)
+    books.scenario.put("customers", {"customerId": "cus_B"})
     assert books.reconcile("--customer", "cus_B")[1].missing == []
 
 
