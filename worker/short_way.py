@@ -69,7 +69,6 @@ class ShortWay:
         self._timeout = timeout
         self._trust = ssl.create_default_context(cafile=authorities())
         self._kept = threading.local()
-        self._connections: list[HTTPConnection] = []
 
     def ask(
         self,
@@ -109,14 +108,13 @@ class ShortWay:
 
     def close(self) -> None:
         """Close every connection; nothing may be under way."""
-        for connection in self._connections:
-            connection.close()
+        self._kept = threading.local()
 
     def _connection(self, scheme: str, netloc: str) -> HTTPConnection:
         """This thread's connection, open or not."""
-        kept: dict[tuple[str, str], HTTPConnection] | None = getattr(self._kept, "to", None)
+        kept: _Kept | None = getattr(self._kept, "by_origin", None)
         if kept is None:
-            kept = self._kept.to = {}
+            kept = self._kept.by_origin = _Kept()
         connection = kept.get((scheme, netloc))
         if connection is None:
             connection = kept[scheme, netloc] = (
@@ -124,8 +122,15 @@ class ShortWay:
                 if scheme == "https"
                 else HTTPConnection(netloc, timeout=self._timeout)
             )
-            self._connections.append(connection)
         return connection
+
+
+class _Kept(dict[tuple[str, str], HTTPConnection]):
+    """A thread's connections, by scheme and host: closed when the thread ends."""
+
+    def __del__(self) -> None:
+        for connection in self.values():
+            connection.close()
 
 
 def _parsed(model: OperationModel, answer: HTTPResponse, body: bytes) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -60,6 +61,7 @@ class Service:
     asked: list[Asked] = field(default_factory=list)
     connections: set[object] = field(default_factory=set)
     over: Event = field(default_factory=Event)
+    open: int = 0
     url: str = ""
 
     def next(self, asked: Asked) -> Reply:
@@ -92,6 +94,14 @@ def serving(*replies: Reply) -> Iterator[Service]:
             self.wfile.write(reply.body)
             # Without a word beforehand, as a server does with a connection that lay idle.
             self.close_connection = reply.cut or reply.closes
+
+        def setup(self) -> None:
+            super().setup()
+            service.open += 1
+
+        def finish(self) -> None:
+            super().finish()
+            service.open -= 1
 
         def log_message(self, *_: object) -> None:
             pass
@@ -266,6 +276,24 @@ def test_each_thread_has_an_answer_of_its_own() -> None:
         answers = list(crew.map(lambda _: delete(made), range(64)))
 
     assert {each["Successful"][0]["Id"] for each in answers} == {str(n) for n in range(64)}
+
+
+def test_who_ends_leaves_no_connection_open() -> None:
+    with serving(answered(EMPTY)) as service, sqs(service.url) as made:
+        for _ in range(3):
+            thread = Thread(target=receive, args=(made,))
+            thread.start()
+            thread.join()
+        wait_until(lambda: service.open == 0)
+
+    assert len(service.connections) == 3
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    pause, until = Event(), monotonic() + 10
+    while not true():
+        assert monotonic() < until
+        pause.wait(0.01)
 
 
 def test_a_refusal_is_botocores() -> None:
