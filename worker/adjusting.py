@@ -26,7 +26,7 @@ from worker.ledger.corrections import (
     why_not_correct,
 )
 from worker.ledger.fact import Correction, Fact, FactKind, StorageBasis
-from worker.ledger.item import OPEN
+from worker.ledger.item import OPEN, STUCK, State
 from worker.ledger.rules import first_item
 from worker.settlement import remedy_after_invoice
 from worker.usage import month_figures
@@ -152,9 +152,10 @@ class Adjusting:
             total_bytes=figures.total,
             peak_bytes=figures.peak,
         )
-        last = corrected.corrections[-1] if corrected.corrections else None
-        if last is not None and last.state in OPEN:
-            return Adjustment(corrected, last.fact, last)
+        for earlier in corrected.corrections:
+            if earlier.state in OPEN:
+                return Adjustment(corrected, earlier.fact, earlier)
+            self._refuse(key, _why_not_to_rows(earlier))
         value = figures.average - corrected.billed_bytes
         if value == 0:
             raise NotAdjusted(f"{key}: its rows come to the {figures.average:,} bytes billed")
@@ -298,6 +299,21 @@ def _minutes(start: datetime, end: datetime, step: timedelta) -> Iterator[dateti
     while (end - minute) / step >= 0:
         yield minute
         minute += step
+
+
+def _why_not_to_rows(earlier: LedgerItem) -> str | None:
+    """Why a month may not be corrected to its rows after an earlier correction."""
+    if earlier.state is State.MANUAL:
+        return (
+            f"Stripe may count {earlier.fact.key}, or not: compare the customer's usage in Stripe, "
+            "then say the bytes by --bytes"
+        )
+    if earlier.state in STUCK and earlier.fact.basis is not None:
+        return (
+            f"{earlier.fact.key} is to do that and is {earlier.state}: mend the cause and send it "
+            "anew by `resend`, or say the bytes by --bytes"
+        )
+    return None
 
 
 def _asked_for_by_key(fact: Fact) -> Fact:

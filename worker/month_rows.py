@@ -57,12 +57,7 @@ class MonthRows:
         """
         status = row_status(item)
         customer = item.fact.customer_id
-        basis = basis_of(item)
-        if status is not BillingStatus.PENDING:
-            mark = Mark(status, item.fence, _event_id(item), item.sent_at)
-            behind = [row.day for row in rows if row.day.day in basis.days and _lags(row, mark)]
-            check_lease()
-            self._daily.mark(customer, behind, mark)
+        self._mark(item, status, rows)
         corrected = self._ledger.corrected(item) if item.counted else Corrected(item)
         notes = notes_on(corrected, month, rows)
         monthly_row = _monthly_row(item, month, status, notes)
@@ -80,6 +75,8 @@ class MonthRows:
     def follow_correction(self, item: LedgerItem) -> None:
         """Mark the daily rows that a month's correction adds, and name it in the month's notes.
 
+        No other fact marks these rows, so the correction's fence orders what they say.
+
         Args:
             item: the correction or cancellation, as it stands.
         """
@@ -88,15 +85,21 @@ class MonthRows:
             return
         month, customer = BillingMonth.parse(fact.subject), fact.customer_id
         rows = self._daily.month(customer, month)
-        if item.counted and fact.basis is not None:
-            mark = Mark(BillingStatus.BILLED, item.fence, _event_id(item), item.sent_at)
-            days = fact.basis.days
-            added = [row.day for row in rows if row.day.day in days and row.ledger_fence is None]
-            check_lease()
-            self._daily.mark(customer, added, mark)
+        if fact.basis is not None:
+            self._mark(item, row_status(item), rows)
         billed = self._ledger.find(fact.correction.of)
         if billed is not None and billed.fact.basis is not None:
             self._note(billed, month, rows)
+
+    def _mark(self, item: LedgerItem, status: BillingStatus, rows: Sequence[DailyRow]) -> None:
+        """Let the rows follow that a fact was taken from, or that a correction adds."""
+        days = basis_of(item).days
+        if status is BillingStatus.PENDING:
+            return
+        mark = Mark(status, item.fence, _event_id(item), item.sent_at)
+        behind = [row.day for row in rows if row.day.day in days and _lags(row, mark)]
+        check_lease()
+        self._daily.mark(item.fact.customer_id, behind, mark)
 
     def _note(self, item: LedgerItem, month: BillingMonth, rows: Sequence[DailyRow]) -> None:
         notes = notes_on(self._ledger.corrected(item), month, rows)

@@ -26,6 +26,7 @@ from worker.cli import app
 from worker.commands import adjust as adjust_command
 from worker.commands import enqueue as enqueue_command
 from worker.ledger.item import State
+from worker.ledger.rules import left_to_a_person
 from worker.outcome import DeadLetter, Done
 from worker.resending import NotResent
 from worker.stripe_api.connection import StripeUnavailable
@@ -276,22 +277,64 @@ def test_a_correction_that_stripe_refuses_later_is_refused_and_can_be_sent_anew(
 
 
 def test_late_rows_are_settled_by_a_correction_to_the_rows(scenario: Scenario) -> None:
-    scenario.customers("cus_A")
-    scenario.month("cus_A", "2026-10", [100] * 30)
-    assert isinstance(scenario.handle(bill_body("cus_A")), Done)
-    scenario.day("cus_A", "2026-10-31", 410)
-    adjusting = scenario.worker.adjusting
+    late_rows_settled(scenario)
 
-    adjusting.begin(adjusting.to_rows(OCTOBER, DECISION))
-    scenario.drain(Queue.MONTHLY_BILLING)
-
-    assert held(scenario) == 110
     last = scenario.days_of("cus_A")[-1]
     assert (last["date"], last["billingStatus"]) == ("2026-10-31", "billed")
     assert last["stripeMeterEventId"] == "storage-usage:cus_A:2026-10:c1"
     assert "not billed" not in notes(scenario)
     with pytest.raises(NotAdjusted, match="its rows come to the 110 bytes billed"):
-        adjusting.to_rows(OCTOBER, DECISION)
+        scenario.worker.adjusting.to_rows(OCTOBER, DECISION)
+
+
+def test_late_rows_whose_correction_stripe_refuses_say_so_until_it_is_sent_anew(
+    scenario: Scenario,
+) -> None:
+    late_rows_settled(scenario)
+    scenario.simulator.refuse("storage-usage:cus_A:2026-10:c1")
+    scenario.wall.advance(HOUR)
+
+    resolve(scenario)
+
+    assert scenario.days_of("cus_A")[-1]["billingStatus"] == "failed"
+    # Corrected to its rows once more it would be billed twice by the two
+    with pytest.raises(NotAdjusted, match=r"is refused: .*`resend`"):
+        scenario.worker.adjusting.to_rows(OCTOBER, DECISION)
+
+    resending = scenario.worker.resending
+    resending.resend(resending.check(FIRST, 1))
+    scenario.drain(Queue.MONTHLY_BILLING)
+
+    last = scenario.days_of("cus_A")[-1]
+    assert (last["billingStatus"], last["stripeMeterEventId"]) == (
+        "billed",
+        "storage-usage:cus_A:2026-10:c1:g2",
+    )
+    assert held(scenario) == 110
+
+
+def test_a_month_is_not_settled_to_its_rows_while_a_corrections_fate_is_open(
+    scenario: Scenario,
+) -> None:
+    late_rows_settled(scenario)
+    taken = item_of(scenario, FIRST)
+    scenario.worker.ledger.decide(taken, left_to_a_person(taken, "not shown", scenario.wall()))
+    scenario.day("cus_A", "2026-10-30", 1030)
+
+    with pytest.raises(NotAdjusted, match="may count"):
+        scenario.worker.adjusting.to_rows(OCTOBER, DECISION)
+
+
+def late_rows_settled(scenario: Scenario) -> None:
+    """A month with a row that came late, and a correction that bills it."""
+    scenario.customers("cus_A")
+    scenario.month("cus_A", "2026-10", [100] * 30)
+    assert isinstance(scenario.handle(bill_body("cus_A")), Done)
+    scenario.day("cus_A", "2026-10-31", 410)
+    adjusting = scenario.worker.adjusting
+    adjusting.begin(adjusting.to_rows(OCTOBER, DECISION))
+    scenario.drain(Queue.MONTHLY_BILLING)
+    assert held(scenario) == 110
 
 
 # --- Cancellations ------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from producers.instant import from_epoch
-from tests.simulation.guard import COUNTED, STUCK, Guard
+from tests.simulation.guard import COUNTED, STUCK, Guard, corrected_days
 from tests.simulation.letters import Letters
 
 if TYPE_CHECKING:
@@ -141,13 +141,22 @@ class FinalCheck:
         for day in days:
             row = daily[customer, f"{month}-{int(day['N']):02d}"]
             self._check_row("daily", row, wanted, item)
+        known = {int(day["N"]) for day in days}
+        ledger = self._database["siftbeam-billing-ledger"].items
+        for key, added in corrected_days(ledger, str(item["fact"]["S"])):
+            if known & added:
+                self._guard.report("a day is billed once", key, f"{known & added}")
+            known |= added
+            told = self._facts[key]
+            wanted = _STATUS.get(str(told["state"]["S"]), "pending")
+            for number in added:
+                self._check_row("daily", daily[customer, f"{month}-{number:02d}"], wanted, told)
         for (owner, _), row in daily.items():
             billed = row["billingStatus"]["S"] != "pending"
-            if owner == customer and row["billingMonth"]["S"] == month and billed:
-                number = str(row["date"]["S"])[-2:].lstrip("0")
-                if {"N": number} not in days:
-                    about = f"daily {owner}"
-                    self._guard.report("only what was counted is marked", about, str(row))
+            unknown = int(str(row["date"]["S"])[-2:]) not in known
+            if owner == customer and row["billingMonth"]["S"] == month and billed and unknown:
+                about = f"daily {owner}"
+                self._guard.report("only what was counted is marked", about, str(row))
 
     def _check_monthly_row(self, item: Item) -> None:
         customer, month = str(item["customerId"]["S"]), str(item["subject"]["S"])

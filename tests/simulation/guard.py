@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from tests.simulation.violations import Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tests.simulation.operators import Item
     from tests.simulation.scheduler import Scheduler
     from tests.simulation.stripe_world import CountedEvent, StripeWorld
-    from tests.simulation.tables import DynamoDB
+    from tests.simulation.tables import DynamoDB, Key
 
 COUNTED = frozenset({"sent", "confirmed", "invoiced"})
 STUCK = frozenset({"rejected", "refused", "manual"})
@@ -169,8 +171,19 @@ class Guard:
         if left and old is not None and old["totalStorageBytes"] != new["totalStorageBytes"]:
             self.report("sizing leaves billed rows alone", about, who)
         if status == "billed":
-            key = f"storage-usage#{new['customerId']['S']}#{new['billingMonth']['S']}"
-            self._ledger_led(about, key, new)
+            self._ledger_led(about, self._owner(new), new)
+
+    def _owner(self, row: Item) -> str:
+        """The fact that a daily row follows: its month's, or the correction that added it."""
+        month = f"storage-usage#{row['customerId']['S']}#{row['billingMonth']['S']}"
+        return next(
+            (
+                key
+                for key, days in corrected_days(self._ledger.items, month)
+                if int(str(row["date"]["S"])[-2:]) in days
+            ),
+            month,
+        )
 
     def _monthly_row_moved(self, old: Item | None, new: Item, who: str) -> None:
         customer, month = str(new["customerId"]["S"]), str(new["billingMonth"]["S"])
@@ -211,3 +224,13 @@ class Guard:
             self.report("the ledger first", about, f"follows {followed}, it is {fence} {state}")
             return None
         return item
+
+
+def corrected_days(facts: Mapping[Key, Item], month: str) -> Iterator[tuple[str, frozenset[int]]]:
+    """The corrections of a month's fact that add days to it, with these."""
+    number = 1
+    while (item := facts.get((f"correction#{month}#{number}",))) is not None:
+        days = item.get("days", {}).get("L", [])
+        assert isinstance(days, list)
+        yield str(item["fact"]["S"]), frozenset(int(day["N"]) for day in days)
+        number += 1

@@ -17,6 +17,7 @@ from worker.controls import Control, Kind
 from worker.dead_letters.replay_order import ReplayOrder
 from worker.errors import BillingError
 from worker.ledger.codec import decode_item
+from worker.ledger.fact import FactKind
 from worker.ledger.item import COUNTED, STUCK, LedgerItem, State
 from worker.reconciliation.period import Period
 from worker.reconciliation.repair import repair
@@ -25,13 +26,15 @@ from worker.reconciliation.report import Report
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tests.simulation.guard import Guard
     from tests.simulation.installation import SimulatedInstallation
     from tests.simulation.process import Process
     from tests.simulation.tables import Table
-
+    from worker.ledger.corrections import Corrected
 
 _DECISION = Decision("an operator", "a test")
 _ADJUSTED = 0.08
+_SETTLED = 0.5
 _ENDED = 0.6
 
 
@@ -42,6 +45,7 @@ class Operator:
         process: the machine.
         install: its parts, anew for each command.
         ledger: what a person sees of the facts.
+        guard: knows what Stripe counts.
         at: when to act, epoch seconds.
         resends: whether facts are sent anew.
         adjusts: whether they are corrected and cancelled.
@@ -54,6 +58,7 @@ class Operator:
         process: Process,
         install: Callable[[], SimulatedInstallation],
         ledger: Table,
+        guard: Guard,
         at: Sequence[float],
         *,
         resends: bool,
@@ -63,15 +68,18 @@ class Operator:
         self._process = process
         self._install = install
         self._ledger = ledger
+        self._guard = guard
         self._at = at
         self._resends = resends
         self._adjusts = adjusts
         self._controls_until = controls_until
+        self._settling = random.Random(f"{process.seed} to rows")  # noqa: S311 - has to repeat
         self._controlling = random.Random(f"{process.seed} controls")  # noqa: S311 - has to repeat
         self._commands = (
             self._control,
             self._resend,
             self._adjust,
+            self._adjust_to_rows,
             self._replay,
             self._resolve,
             self._reconcile,
@@ -169,6 +177,31 @@ class Operator:
                 continue
             cancels = adjustment.fact.correction is not None and adjustment.fact.value == -value
             self._process.faults.reached["taken back" if cancels else "corrected"] += 1
+
+    def _adjust_to_rows(self, installation: SimulatedInstallation) -> None:
+        """`adjust --from-rows`, of months to which a day was added."""
+        if not self._adjusts:
+            return
+        for item in self._items(COUNTED):
+            if item.fact.correction is not None or item.fact.kind is not FactKind.STORAGE:
+                continue
+            if self._settling.random() > _SETTLED:
+                continue
+            try:
+                adjustment = installation.adjusting.to_rows(item.fact.key, _DECISION)
+                if adjustment.standing is None:
+                    self._check_known(adjustment.corrected)
+                installation.adjusting.begin(adjustment)
+            except BillingError:
+                continue
+            self._process.faults.reached["settled to its rows"] += 1
+
+    def _check_known(self, corrected: Corrected) -> None:
+        """What a month comes to is known: Stripe counts nothing that the ledger does not."""
+        for part in corrected.parts:
+            if not part.counted and self._guard.live(part.fact.key):
+                text = f"{part.fact.key} is {part.state}, and Stripe counts it"
+                self._guard.report("settled on what is known", corrected.item.fact.key, text)
 
     def _items(self, states: frozenset[State]) -> list[LedgerItem]:
         return [

@@ -247,6 +247,7 @@ class Run:
             process,
             lambda: self._installation(process),
             self.database[LEDGER],
+            self.guard,
             self.scenario.acts,
             # Where nobody resends, whoever stands still does so to the end.
             resends=self.schedule.takes("resends") and not self.weather.forgotten,

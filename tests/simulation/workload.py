@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from producers.instant import format_instant
-from producers.messages import FileProcessed, Job, Tick
+from producers.messages import FileProcessed, Job, SizeCustomer, Tick
 from tests.simulation.weather import DAY, HOUR, MINUTE
 from worker.ledger.fact import file_key, storage_key
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.simulation.tables import DynamoDB
 
 BUCKET = "siftbeam"
+# The share of customers one of whose days is measured late.
+_LATE_ROWS = 0.25
 _UNBILLED = frozenset({"failed", "canceled"})
 
 
@@ -72,6 +74,7 @@ class Workload:
                 (customer,), {"customerId": {"S": customer}}, "application"
             )
             self._plan_storage(customer)
+            self._plan_late_row(customer)
         for number in range(rng.randint(5, 12) * len(self.scenario.months)):
             # Drawn from those that could be there, so that one left out changes no other's runs.
             customer = rng.choice(drawn)
@@ -119,6 +122,15 @@ class Workload:
                     f"service/output/{customer}/old{n}/b", s, self.scheduler.now
                 ),
             )
+
+    def _plan_late_row(self, customer: str) -> None:
+        """Somebody asks for a day that nobody measured, mostly after its month was billed."""
+        rng, month = self._chance(f"late row {customer}"), self.scenario.months[0]
+        if rng.random() < _LATE_ROWS and self.schedule.takes(f"late row of {customer}"):
+            day = month.first_day + timedelta(days=rng.randrange(10))
+            body = SizeCustomer(customer_id=customer, date=day).body()
+            at = month.end.timestamp() + rng.uniform(-0.2, 2.5) * DAY
+            self.scheduler.at(at, lambda: self.sqs.send("siftbeam-daily-sizing", body, {}))
 
     def _plan_run(self, run_id: str, customer: str) -> None:
         rng, scheduler = self._chance(run_id), self.scheduler
