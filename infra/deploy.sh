@@ -3,8 +3,8 @@
 # it is carried out. docs/deploying.md says the same command by command.
 #
 #   NAME                      begins the stacks' names (siftbeam)
-#   STACKS                    which of: data image compute observability (all)
-#   DATA_PARAMETERS, COMPUTE_PARAMETERS, OBSERVABILITY_PARAMETERS
+#   STACKS                    which of: data image compute observability (these four), operators
+#   DATA_PARAMETERS, COMPUTE_PARAMETERS, OBSERVABILITY_PARAMETERS, OPERATORS_PARAMETERS
 #                             Key=Value ..., beside what the script finds out; what is not named
 #                             keeps its value
 #   IMAGE_URI                 an image of yours; nothing is built then. COMPUTE_PARAMETERS=
@@ -151,5 +151,15 @@ if wanted compute; then compute; fi
 if wanted observability; then
   # shellcheck disable=SC2086
   stack "$name-observability" infra/observability.yaml "QueuePrefix=$(data_output QueuePrefix)" ${OBSERVABILITY_PARAMETERS:-}
+fi
+if wanted operators; then
+  names=()
+  for each in TablePrefix QueuePrefix BucketName StripeSecretName; do
+    names+=("$each=$(data_output "$each")")
+  done
+  # shellcheck disable=SC2086
+  stack "$name-operators" infra/operators.yaml "${names[@]}" ${OPERATORS_PARAMETERS:-}
+  aws cloudformation describe-stacks --stack-name "$name-operators" --output table \
+    --query 'Stacks[0].Outputs[].{policy:OutputValue,for:Description}'
 fi
 say "done; \`siftbeam-billing doctor\` says whether all is set up right"

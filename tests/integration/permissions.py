@@ -14,9 +14,10 @@ from tests.integration.conftest import session_of
 from tests.unit.infra.templates import Resource, read_template
 from worker.aws import AwsClients
 from worker.listing.address import BucketAddress
+from worker.listing.wire import Answer, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import boto3
     import pytest
@@ -36,12 +37,17 @@ _ACTIONS = {
     "s3:ListParts": "s3:ListMultipartUploadParts",
     "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
     "s3:HeadBucket": "s3:ListBucket",
+    "s3:HeadObject": "s3:GetObject",
+    "s3:GetBucketInventoryConfiguration": "s3:GetInventoryConfiguration",
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
 }
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 _KNOWS_PREFIX = {"s3:ListBucket", "s3:ListBucketVersions"}
 # Where the SDK names a service otherwise than IAM does.
 _SERVICES = {"secrets-manager": "secretsmanager", "eventbridge": "events"}
+# What SQS does on the caller's behalf:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+_OF_A_MOVE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 _STATEMENT = re.compile(r'(INSERT|UPDATE) (?:INTO )?"([^"]+)"')
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": "region", "AWS::AccountId": "account"}
 
@@ -55,6 +61,47 @@ class Need:
     prefix: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """What is refused: an action on a resource, or every call, whose signature is not taken.
+
+    Args:
+        need: the action and resource; None for every call.
+    """
+
+    need: Need | None = None
+
+    @property
+    def code(self) -> str:
+        """As the service calls it."""
+        if self.need is None:
+            return "UnrecognizedClientException"
+        short = self.need.action.startswith(("s3:", "sqs:", "cloudwatch:"))
+        return "AccessDenied" if short else "AccessDeniedException"
+
+    def strikes(self, need: Need) -> bool:
+        return self.need is None or (
+            (self.need.action, self.need.resource) == (need.action, need.resource)
+        )
+
+    def words(self, need: Need) -> tuple[str, str]:
+        """Code and message, as AWS words them."""
+        if self.need is None:
+            return self.code, "The security token included in the request is invalid."
+        arn = f"arn:aws:{need.resource.replace(':', ':ap-northeast-1:000000000000:', 1)}"
+        return self.code, (
+            f"User: arn:aws:iam::000000000000:user/ana is not authorized to perform: {need.action} "
+            f"on resource: {arn} because no identity-based policy allows the {need.action} action"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The part of an HTTP answer that the SDK looks at."""
+
+    status_code: int
+
+
 @dataclass(slots=True)
 class Recorder:
     """Clients that write down what each of their calls needs.
@@ -65,6 +112,13 @@ class Recorder:
     stack: DataStack
     patch: pytest.MonkeyPatch
     calls: Counter[Need] = field(default_factory=Counter)
+    denial: Denial | None = None
+    # The emulator is one server: a long poll finds no more than a short one.
+    waits: bool = True
+    # By operation: what the emulator cannot answer.
+    stand_ins: dict[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = field(
+        default_factory=dict
+    )
     _asked: threading.local = field(default_factory=threading.local)
 
     def clients(self) -> AwsClients:
@@ -83,7 +137,7 @@ class Recorder:
         # The first for every call, made or only presigned, with what the caller said; the second
         # when it is made.
         session.events.register("provide-client-params", self._ask)
-        session.events.register("before-call", self._call)
+        session.events.register("before-call", self._call)  # type: ignore[arg-type]  # the stubs forget that a handler may answer
         signed = BucketAddress.signed
 
         def watched(address: BucketAddress, target: str) -> Mapping[str, str]:
@@ -91,22 +145,38 @@ class Recorder:
             self.calls[Need("s3:ListBucket", f"s3:{self.stack.bucket}", prefix)] += 1
             return signed(address, target)
 
+        get = Wire.get
+
+        def answered(wire: Wire, target: str, headers: Mapping[str, str]) -> Answer:
+            need = Need("s3:ListBucket", f"s3:{self.stack.bucket}")
+            if self.denial is None or not self.denial.strikes(need):
+                return get(wire, target, headers)
+            code, message = self.denial.words(need)
+            document = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            return Answer(403, document.encode())
+
         self.patch.setattr(BucketAddress, "signed", watched)
+        self.patch.setattr(Wire, "get", answered)
         return session
 
-    def _ask(self, params: Mapping[str, Any], **_: object) -> None:
+    def _ask(self, params: dict[str, Any], **_: object) -> None:
+        if not self.waits and "WaitTimeSeconds" in params:
+            params["WaitTimeSeconds"] = 0
         self._asked.params = params
 
-    def _call(self, event_name: str, **_: object) -> None:
+    def _call(self, event_name: str, **_: object) -> tuple[Status, Mapping[str, Any]] | None:
         service, operation = event_name.split(".")[1:]
-        service = _SERVICES.get(service, service)
-        named = f"{service}:{operation}"
-        action = _ACTIONS.get(named, named)
-        if named == "dynamodb:BatchExecuteStatement":
-            self.calls.update(map(_of_statement, self._asked.params["Statements"]))
-            return
-        needed = _resources(service, self._asked.params)
-        self.calls.update(Need(action, *resource) for resource in needed)
+        needed = _needs(_SERVICES.get(service, service), operation, self._asked.params)
+        self.calls.update(needed)
+        for need in needed:
+            if self.denial is not None and self.denial.strikes(need):
+                code, message = self.denial.words(need)
+                if operation.startswith("Head"):  # an answer without a body
+                    code, message = "403", "Forbidden"
+                error = {"Code": code, "Message": message}
+                return Status(403), {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        stand_in = self.stand_ins.get(operation)
+        return None if stand_in is None else (Status(200), stand_in(self._asked.params))
 
     def made(self, action: str, resource: str) -> int:
         """How many calls of an action there were on resources whose name ends so."""
@@ -115,6 +185,18 @@ class Recorder:
             for need, count in self.calls.items()
             if need.action == action and need.resource.endswith(resource)
         )
+
+
+def _needs(service: str, operation: str, params: Mapping[str, Any]) -> list[Need]:
+    named = f"{service}:{operation}"
+    if named == "dynamodb:BatchExecuteStatement":
+        return [_of_statement(each) for each in params["Statements"]]
+    if named == "sqs:StartMessageMoveTask":
+        source = f"sqs:{params['SourceArn'].rsplit(':', 1)[-1]}"
+        target = f"sqs:{params['DestinationArn'].rsplit(':', 1)[-1]}"
+        of_source = [Need(action, source) for action in (named, *_OF_A_MOVE)]
+        return [*of_source, Need("sqs:SendMessage", target)]
+    return [Need(_ACTIONS.get(named, named), *each) for each in _resources(service, params)]
 
 
 def _of_statement(statement: Mapping[str, Any]) -> Need:
@@ -131,7 +213,8 @@ def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, .
     """The ARN's last part of each resource that a call names, as in the policies."""
     match service:
         case "sqs":
-            name = params.get("QueueName") or str(params.get("QueueUrl", "*")).rsplit("/", 1)[-1]
+            place = params.get("QueueUrl") or params.get("SourceArn") or "*"
+            name = params.get("QueueName") or re.split("[/:]", place)[-1]
             yield (f"sqs:{name}",)
         case "dynamodb":
             for table in params.get("RequestItems", {}) or [params["TableName"]]:
@@ -142,8 +225,13 @@ def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, .
             yield (f"s3:{params['Bucket']}{key}", str(params.get("Prefix", "")))
         case "secretsmanager":
             yield (f"secretsmanager:secret:{params['SecretId']}-AbCdEf",)
+        case "events":
+            yield (f"events:rule/{params.get('Name') or params['Rule']}",)
+        case "ecs" if "services" in params:
+            for name in params["services"]:
+                yield (f"ecs:service/{params['cluster']}/{name}",)
         case _:
-            yield (f"{service}:{params.get('Name') or params.get('Rule') or '*'}",)
+            yield (f"{service}:*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +254,15 @@ class Grant:
         )
 
 
-def grants(logical: str, parameters: Mapping[str, str]) -> list[Grant]:
-    """What a role or a managed policy of the compute template grants.
+def grants(template_name: str, logical: str, parameters: Mapping[str, str]) -> list[Grant]:
+    """What a role or a managed policy of a template grants.
 
     Args:
+        template_name: `compute` or `operators`.
         logical: its name in the template.
         parameters: the template's, where they are not the default.
     """
-    template = read_template("compute")
+    template = read_template(template_name)
     values = (
         {name: str(each.get("Default", "")) for name, each in template["Parameters"].items()}
         | _PSEUDO

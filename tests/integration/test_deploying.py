@@ -123,6 +123,7 @@ def test_the_page_leads_from_a_clone_to_a_worker(
         "siftbeam-data": "CREATE_COMPLETE",
         "siftbeam-compute": "CREATE_COMPLETE",
         "siftbeam-observability": "CREATE_COMPLETE",
+        "siftbeam-operators": "CREATE_COMPLETE",
     }
     secret = client(session, aws, "secretsmanager").get_secret_value(
         SecretId="siftbeam/stripe/api-key"

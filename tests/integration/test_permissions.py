@@ -136,7 +136,7 @@ def denied_by(granted: Sequence[Grant], needs: set[Need]) -> list[Need]:
 def test_the_worker_may_do_what_it_does_and_nothing_else(
     scenario: Scenario, worked: set[Need]
 ) -> None:
-    granted = grants("TaskRole", parameters(scenario))
+    granted = grants("compute", "TaskRole", parameters(scenario))
 
     assert denied_by(granted, worked) == [], "the role lacks what the worker needs"
     # Without any one of them something would be denied: none is there for nothing, and none twice.

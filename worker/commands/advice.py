@@ -11,6 +11,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
+from worker.denied import DENIED
 from worker.doctor.check import NO_ACCESS
 from worker.stripe_api.api_key import KeyUnavailable
 from worker.stripe_api.connection import StripeUnavailable
@@ -40,7 +41,6 @@ _GONE = frozenset(
         "AWS.SimpleQueueService.NonExistentQueue",
     }
 )
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "403"})
 _SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 
 
@@ -89,7 +89,7 @@ def _advice(error: ClientError | BotoCoreError, code: str) -> str | None:
         return "look at the network, AWS_REGION and AWS_ENDPOINT_URL"
     if code in _GONE:
         return _DEPLOYED
-    if code in _DENIED:
+    if code in DENIED:
         return "these credentials may not do that; docs/security.md says what each command needs"
     if code in _SKEWED:
         return "this machine's clock is wrong: AWS takes no signature further off than 15 minutes"

@@ -10,11 +10,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from worker.dead_letters.batches import BATCH, by_tens
 from worker.dead_letters.inventory import Sight
 from worker.dead_letters.letter import Letter
+from worker.denied import is_denied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from worker.clock import Clock
     from worker.consumer.backlog import Count
 
+_log = structlog.get_logger()
 # SQS lets about 120,000 messages of a standard queue be in flight
 # (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
 MOST_HELD = 110_000
@@ -90,6 +93,7 @@ class Browsing:
         self._seen: set[str] = set()
         self._held: dict[str, str] = {}
         self._undeleted: set[str] = set()
+        self._complained: set[str] = set()
         self._full = False
         self._pool = ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="browse")
         self._under_way: list[Future[Sequence[MessageTypeDef]]] = []
@@ -248,7 +252,8 @@ class Browsing:
                     for index, message_id in enumerate(ids)
                 ],
             )
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError) as error:
+            self._complain("SQS deletes no letter", error)
             return []
         return [ids[int(entry["Id"])] for entry in answer.get("Successful", ())]
 
@@ -276,7 +281,18 @@ class Browsing:
                     for index, (_, handle) in enumerate(named)
                 ],
             )
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError) as error:
             # They show again by themselves when their time runs out.
+            self._complain("SQS shows no letter again before its time runs out", error)
             return []
         return [named[int(entry["Id"])][0] for entry in answer.get("Successful", ())]
+
+    def _complain(self, what: str, error: BotoCoreError | ClientError) -> None:
+        """Say once a pass what SQS does not do: the pass goes on without."""
+        if what not in self._complained:
+            self._complained.add(what)
+            denied = isinstance(error, ClientError) and is_denied(error)
+            remedy = {"remedy": "docs/security.md says what each command needs"} if denied else {}
+            _log.warning(
+                what, action="letters_unchanged", queue=self._queue, error=str(error), **remedy
+            )

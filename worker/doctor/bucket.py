@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
+from worker.denied import is_denied
 from worker.doctor.check import NotChecked, failed, ok
 from worker.doctor.shell import as_json, aws, setting
 
@@ -42,7 +43,18 @@ class Bucket:
 
     def look(self) -> Iterator[Verdict]:
         """Whether it exists and may be used."""
-        if self.exists():
+        try:
+            there = self._exists()
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            yield failed(
+                f"{self._name} may not be looked at: S3 answers HeadBucket with 403",
+                f"allow s3:ListBucket on {self._name} to whoever runs doctor; or, if it is the "
+                "bucket of another account, set SIFTBEAM_BUCKET to yours",
+            )
+            return
+        if there:
             yield ok(self._name)
             return
         watched = self._watched_bucket()
@@ -64,8 +76,7 @@ class Bucket:
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html
         """
-        if not self.exists():
-            raise NotChecked("the bucket is not there, see bucket")
+        self.expect()
         if self.notifies_queue():
             yield ok(f"to {self._queue}")
             return
@@ -108,8 +119,22 @@ class Bucket:
     def _notifications(self) -> NotificationConfigurationResponseTypeDef:
         return self._s3.get_bucket_notification_configuration(Bucket=self._name)
 
-    def exists(self) -> bool:
-        """Whether there is such a bucket."""
+    def expect(self) -> None:
+        """Go on only where the bucket is there and may be looked at.
+
+        Raises:
+            NotChecked: it is not, which the bucket's own check says.
+        """
+        try:
+            there = self._exists()
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            raise NotChecked("the bucket may not be looked at, see bucket") from None
+        if not there:
+            raise NotChecked("the bucket is not there, see bucket")
+
+    def _exists(self) -> bool:
         try:
             self._s3.head_bucket(Bucket=self._name)
         except ClientError as error:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from producers.messages import Job
 from producers.queues import Queue
-from worker.doctor.check import Check, NotChecked, failed, ok, warning
+from worker.doctor.check import Check, failed, ok, warning
 from worker.doctor.cron import first_of_month
 from worker.doctor.queues import OUTPUT_CREATED
 from worker.doctor.shell import as_json, aws, setting
@@ -116,8 +116,7 @@ class Schedules:
         )
 
     def _look_at_output_rule(self) -> Iterator[Verdict]:
-        if not self._bucket.exists():
-            raise NotChecked("the bucket is not there, see bucket")
+        self._bucket.expect()
         if self._bucket.notifies_queue():
             yield ok("not needed: the bucket notifies the queue itself")
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from worker.denied import is_denied
 from worker.doctor.check import Check, failed, ok, warning
 from worker.doctor.shell import as_json, aws
 
@@ -275,10 +276,15 @@ def _expiry(table: str, attribute: str, *, on: bool) -> str:
 
 
 def _look_at_backups(dynamodb: DynamoDBClient, shape: Shape) -> Iterator[Verdict]:
-    """An emulator may not know of backups, and a role may not ask: then nothing is said."""
+    """An emulator may not know of backups: then nothing is said."""
     try:
         backups = dynamodb.describe_continuous_backups(TableName=shape.name)
-    except ClientError:
+    except ClientError as error:
+        if is_denied(error):
+            yield warning(
+                f"whether {shape.name} is backed up is not known: {error.operation_name} is denied",
+                f"allow dynamodb:{error.operation_name} to whoever runs doctor",
+            )
         return
     recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     if recovery.get("PointInTimeRecoveryStatus") == "DISABLED":

@@ -11,6 +11,7 @@ from boto3.exceptions import RetriesExceededError
 from botocore.exceptions import ClientError
 from s3transfer.exceptions import S3DownloadFailedError
 
+from worker.denied import DENIED
 from worker.inventory.errors import InventoryRefused
 from worker.inventory.manifest import Manifest, read_manifest
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 # A file takes some hundred bytes of the manifest, and lists up to millions of objects.
 _LARGEST_MANIFEST = 64 * 1024 * 1024
-_DENIED = frozenset({"403", "AccessDenied"})
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
 
 
@@ -131,7 +131,7 @@ def _refused(error: ClientError, name: str) -> InventoryRefused | ClientError:
     code = error.response["Error"]["Code"]
     if code in _MISSING:
         return InventoryRefused(f"{name} is not there: the inventory is not complete")
-    if code in _DENIED:
+    if code in DENIED:
         return InventoryRefused(
             f"{name} is not there, or may not be read: this needs s3:GetObject (s3:ListBucket "
             "would tell which), and kms:Decrypt where it is encrypted by a key of yours"

@@ -36,7 +36,7 @@ _SLOW_DOWN = frozenset(
 )
 _PASSING = frozenset({"InternalError", "RequestTimeout"})
 _ADVICE = {
-    "AccessDenied": "the worker's role needs s3:ListBucket on the bucket",
+    "AccessDenied": "whoever lists needs s3:ListBucket on the bucket: see docs/security.md",
     "NoSuchBucket": "see SIFTBEAM_BUCKET",
     "PermanentRedirect": "the bucket lies in another region: see AWS_REGION",
     "AuthorizationHeaderMalformed": "the bucket lies in another region: see AWS_REGION",

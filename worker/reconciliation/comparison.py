@@ -8,10 +8,12 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import structlog
+from botocore.exceptions import ClientError
 
 from producers.identity import check_customer_id
 from producers.outbox import EnqueueFailed
 from worker.crew import worked_through
+from worker.denied import is_denied
 from worker.errors import BillingError
 from worker.examination import Examination
 from worker.ledger.item import OPEN, STUCK, LedgerItem, State
@@ -169,6 +171,7 @@ class _Run:
         self._event_names = event_names
         self._clock = clock
         self._period = period
+        self._may_only_read = False
 
     def compare(self, customer_id: str) -> list[Line]:
         lines = []
@@ -241,10 +244,13 @@ class _Run:
             for item in facts
             if item.state is State.SENT and (certain or isinstance(next_step(item, now), Settled))
         ]
-        if not sent:
+        if not sent or self._may_only_read:
             return line
         try:
             return replace(line, confirmed=self._examination.confirm(sent).confirmed)
+        except ClientError as error:
+            self._leave_unwritten(error)
+            return line
         except (BillingError, EnqueueFailed) as error:
             _log.warning(
                 "facts could not be confirmed; the hourly tick asks again",
@@ -294,15 +300,31 @@ class _Run:
 
     def _mark(self, bills: Iterable[Bill]) -> int:
         marked = 0
-        for bill in bills:
+        for bill in () if self._may_only_read else bills:
             for item in bill.invoiced():
                 try:
                     self._ledger.decide(item, invoiced(item))
                 except LostRace:
                     # It moved since the index showed it; the next run looks again.
                     continue
+                except ClientError as error:
+                    self._leave_unwritten(error)
+                    return marked
                 marked += 1
         return marked
+
+    def _leave_unwritten(self, error: ClientError) -> None:
+        """Whoever may only read compares all the same; the worker writes down what agrees."""
+        if not is_denied(error):
+            raise error
+        if not self._may_only_read:
+            self._may_only_read = True
+            _log.warning(
+                "what agrees is not written down: that is denied to these credentials, and the "
+                "worker's own comparison will",
+                action="reconcile_read_only",
+                error=str(error),
+            )
 
 
 def _can_exist(customer_id: str) -> bool:

@@ -15,7 +15,7 @@ from worker.metrics import NAMESPACE, Metric
 from worker.settings import Settings
 
 COMPUTE, DATA = read_template("compute"), read_template("data")
-OBSERVABILITY = read_template("observability")
+OBSERVABILITY, OPERATORS = read_template("observability"), read_template("operators")
 CONTAINER: Resource = COMPUTE["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"][
     0
 ]
@@ -52,7 +52,11 @@ ALARMS = alarms(COMPUTE) | alarms(OBSERVABILITY)
 
 
 class TestNames:
-    @pytest.mark.parametrize("other", [COMPUTE, OBSERVABILITY], ids=["compute", "observability"])
+    @pytest.mark.parametrize(
+        "other",
+        [COMPUTE, OBSERVABILITY, OPERATORS],
+        ids=["compute", "observability", "operators"],
+    )
     def test_what_several_stacks_ask_for_has_one_default(self, other: Resource) -> None:
         for name in DATA["Parameters"].keys() & other["Parameters"].keys():
             assert DATA["Parameters"][name]["Default"] == other["Parameters"][name]["Default"], name
@@ -109,7 +113,7 @@ class TestNames:
         assert (REPOSITORY / alarm["AlarmDescription"].split()[-1]).is_file()
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
 
-    @pytest.mark.parametrize("name", ["data", "compute", "observability"])
+    @pytest.mark.parametrize("name", ["data", "compute", "observability", "operators"])
     def test_a_template_can_be_sent_as_it_is(self, name: str) -> None:
         # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
         assert template_path(name).stat().st_size <= 51_200
