@@ -125,7 +125,6 @@ class Patient:
 
 def healthy(operator: Operator, scenario: Scenario, directory: Path) -> Patient:
     stack, clients = scenario.stack, scenario.stack.clients
-    stack.deploy(SchedulesState="ENABLED")
     for table in ("storage-usage-daily", "storage-usage-monthly"):
         expire(scenario, table, "ttl", on=True)
     for table in (

@@ -135,7 +135,7 @@ def stack(embedded_aws: EmbeddedAws, clients: Clients) -> DataStack:
     return deploy_data_stack(embedded_aws, clients)
 
 
-def deploy_data_stack(aws: EmbeddedAws, clients: Clients) -> DataStack:
+def deploy_data_stack(aws: EmbeddedAws, clients: Clients, **changed: str) -> DataStack:
     own = f"t{uuid.uuid4().hex[:10]}"
     parameters = {
         "TablePrefix": f"{own}-",
@@ -144,6 +144,7 @@ def deploy_data_stack(aws: EmbeddedAws, clients: Clients) -> DataStack:
         "StripeSecretName": f"{own}/stripe/api-key",
         # A tick of the wall clock must not reach into a test.
         "SchedulesState": "DISABLED",
+        **changed,
     }
     outputs = deploy(clients.cloudformation, own, template_path("data"), parameters)
     return DataStack(aws, clients, own, parameters, outputs)

@@ -28,7 +28,7 @@ from tests.integration.breakages import (
     healthy,
     no_price,
 )
-from tests.integration.conftest import deploy_data_stack
+from tests.integration.conftest import deploy_data_stack, session_of
 from tests.integration.operator import introduce
 from tests.integration.scenario import bill_body
 from tests.integration.shell import Shell
@@ -36,6 +36,8 @@ from worker.outcome import Done
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import boto3
 
     from infra.embedded_aws import EmbeddedAws
     from tests.integration.breakages import Patient
@@ -56,6 +58,22 @@ _SHAPE_OF_TABLE = ("AttributeDefinitions", "KeySchema", "BillingModeSummary")
 
 
 @pytest.fixture
+def stack(embedded_aws: EmbeddedAws, clients: Clients) -> DataStack:
+    return deploy_data_stack(embedded_aws, clients, SchedulesState="ENABLED")
+
+
+@pytest.fixture(scope="module")
+def session(embedded_aws: EmbeddedAws) -> boto3.Session:
+    """Reads the services' descriptions once, and not for every doctor."""
+    return session_of(embedded_aws)
+
+
+@pytest.fixture(autouse=True)
+def one_session(session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.commands.doctor.session_for", lambda _settings: session)
+
+
+@pytest.fixture
 def patient(operator: Operator, scenario: Scenario, tmp_path: Path) -> Patient:
     return healthy(operator, scenario, tmp_path)
 
@@ -68,9 +86,7 @@ def shell(patient: Patient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def template(embedded_aws: EmbeddedAws, clients: Clients) -> dict[str, object]:
     """What the template makes, untouched."""
-    stack = deploy_data_stack(embedded_aws, clients)
-    stack.deploy(SchedulesState="ENABLED")
-    return deployed(stack)
+    return deployed(deploy_data_stack(embedded_aws, clients, SchedulesState="ENABLED"))
 
 
 def deployed(stack: DataStack) -> dict[str, object]:
