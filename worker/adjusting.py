@@ -153,7 +153,7 @@ class Adjusting:
             peak_bytes=figures.peak,
         )
         for earlier in corrected.corrections:
-            if earlier.state in OPEN:
+            if earlier.state in OPEN and earlier.fact.basis is not None:
                 return Adjustment(corrected, earlier.fact, earlier)
             self._refuse(key, _why_not_to_rows(earlier))
         value = figures.average - corrected.billed_bytes
@@ -303,6 +303,11 @@ def _minutes(start: datetime, end: datetime, step: timedelta) -> Iterator[dateti
 
 def _why_not_to_rows(earlier: LedgerItem) -> str | None:
     """Why a month may not be corrected to its rows after an earlier correction."""
+    if earlier.state in OPEN:
+        return (
+            f"{earlier.fact.key} is {earlier.state}, and counts once Stripe has it: say "
+            "--from-rows then"
+        )
     if earlier.state is State.MANUAL:
         return (
             f"Stripe may count {earlier.fact.key}, or not: compare the customer's usage in Stripe, "

@@ -337,6 +337,19 @@ def late_rows_settled(scenario: Scenario) -> None:
     assert held(scenario) == 110
 
 
+def test_another_correction_is_settled_before_rows_are_asked(
+    scenario: Scenario, billed: Adjusting
+) -> None:
+    billed.begin(billed.correction(OCTOBER, -1_000, DECISION))
+
+    with pytest.raises(NotAdjusted, match="is planned, and counts once Stripe has it"):
+        billed.to_rows(OCTOBER, DECISION)
+
+    scenario.drain(Queue.MONTHLY_BILLING)
+    back = billed.to_rows(OCTOBER, DECISION)
+    assert back.fact.value == 1_000
+
+
 # --- Cancellations ------------------------------------------------------------------------------
 
 

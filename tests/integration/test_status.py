@@ -115,5 +115,5 @@ def test_piped_it_is_plain(running: Scenario) -> None:
     ran = CliRunner().invoke(app, ["status"])
 
     assert "\x1b" not in ran.stdout
-    assert "2026-10: 1 of 3 customers billed, 1 under way, 1 to come" in ran.stdout
+    assert "2026-10: 1 of 3 customers billed, 1 not settled, 1 to come" in ran.stdout
     assert "paused  everybody since 2026-11-01 00:00 UTC (me: an audit)" in ran.stdout

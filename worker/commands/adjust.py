@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from producers.instant import format_instant
 from worker.adjusting import Adjustment, Decision
 from worker.commands.opening import open_installation
 from worker.commands.printing import AsJson, console, print_json
@@ -63,7 +64,7 @@ def adjust(
                 "identifier": adjustment.fact.identifier(1),
                 "bytes": adjustment.fact.value,
                 "billedBytes": _after(adjustment),
-                "timestamp": adjustment.fact.stamped_at.isoformat(),
+                "timestamp": format_instant(adjustment.fact.stamped_at),
                 "state": None if item is None else str(item.state),
                 "dryRun": dry_run,
             }

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from producers.instant import format_instant
 from worker.commands.dlq_printing import age, age_seconds, say_what_was_missed, sights
-from worker.commands.printing import Cell, JsonValue, console, errors, print_json, print_table
+from worker.commands.printing import (
+    Cell,
+    JsonValue,
+    console,
+    counted,
+    errors,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +48,7 @@ def report_inventory(inventory: Inventory, now: datetime, *, top: int, as_json: 
         return
     if not inventory.total:
         console.print("no dead letters")
-    title = f"{inventory.total:,} dead letters"
+    title = counted(inventory.total, "dead letter")
     if len(groups) > max(top, len(reasons)):
         _print(title, reasons, now, top)
         title = f"the largest {top} of {len(groups):,} groups by customer"

@@ -16,7 +16,7 @@ from worker.commands.options import (
     read_instant,
     read_known_customer,
 )
-from worker.commands.printing import AsJson, console, errors, print_json
+from worker.commands.printing import AsJson, console, counted, errors, print_json
 from worker.ledger.fact import file_key, storage_key
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _report(count: FanOutCount, what: str, *, dry_run: bool, as_json: bool) -> N
         )
     else:
         verb = "would be enqueued" if dry_run else "enqueued"
-        console.print(f"{what}: {count.sent:,} messages {verb}")
+        console.print(f"{what}: {counted(count.sent, 'message')} {verb}")
         for example in count.examples:
             errors.print(f"left out: {example}")
     if count.refused:

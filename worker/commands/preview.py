@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from rich.progress import track
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
 from worker.commands.options import read_begun_month, read_known_customer
-from worker.commands.printing import AsJson, console, errors, print_json, print_table
+from worker.commands.printing import AsJson, console, counted, errors, print_json, print_table
 from worker.report.wording import ranges
 from worker.statement.change import Change
 from worker.statement.totals import Totals
@@ -127,8 +128,8 @@ def _print(
     columns = (*_COLUMNS, "at own price", "Stripe's preview") if asked else _COLUMNS
     print_table(title, columns, [_row(line, asked=asked) for line in lines])
     console.print(
-        f"{totals.customers:,} customers: storage {money(totals.storage_amount)} for "
-        f"averages of {totals.storage_bytes:,} bytes, {totals.runs:,} runs "
+        f"{counted(totals.customers, 'customer')}: storage {money(totals.storage_amount)} for "
+        f"averages of {totals.storage_bytes:,} bytes, {counted(totals.runs, 'run')} "
         f"{money(totals.file_amount)} for {totals.run_bytes:,} bytes, "
         f"together {money(totals.amount)}",
         soft_wrap=True,
@@ -136,6 +137,10 @@ def _print(
     for line in lines:
         for remark in _remarks(line):
             errors.print(f"{line.one.customer_id}: {remark}", soft_wrap=True)
+    for pause, waiting in Counter(line.one.paused for line in lines if line.one.paused).items():
+        errors.print(
+            f"{counted(waiting, 'customer')} to be billed after `resume`: {pause}", soft_wrap=True
+        )
 
 
 def _row(line: _Line, *, asked: bool) -> tuple[Cell, ...]:
@@ -215,6 +220,7 @@ def _json(line: _Line) -> JsonValue:
             "upcoming": None if own.upcoming is None else str(own.upcoming),
         },
         "skipped": one.skipped,
+        "paused": one.paused,
         "problem": one.problem,
     }
 

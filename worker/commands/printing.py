@@ -48,6 +48,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Cell
     console.print(table)
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: ``1 letter``, ``2,000 letters``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _is_count(cell: Cell) -> bool:
     return isinstance(cell, int) and not isinstance(cell, bool)
 

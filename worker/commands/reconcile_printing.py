@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from producers.instant import format_instant
-from worker.commands.printing import console, errors, print_json, print_table
+from worker.commands.printing import console, counted, errors, print_json, print_table
 from worker.reconciliation.advice import advice
 
 if TYPE_CHECKING:
@@ -50,7 +50,9 @@ def print_report(report: Report) -> None:
         )
     recorded = sum(line.confirmed for line in lines), sum(line.invoiced for line in lines)
     if any(recorded):
-        console.print(f"{recorded[0]:,} facts confirmed now, {recorded[1]:,} marked invoiced")
+        console.print(
+            f"{counted(recorded[0], 'fact')} confirmed now, {recorded[1]:,} marked invoiced"
+        )
     _print_lines([line for line in lines if not line.agrees])
     _print_findings(lines)
     _print_waiting([item for line in lines for item in line.waiting])

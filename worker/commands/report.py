@@ -11,7 +11,7 @@ from rich.progress import track
 from producers.billing_month import BillingMonth
 from worker.commands.opening import open_installation
 from worker.commands.options import read_begun_month, read_known_customer
-from worker.commands.printing import AsJson, console, errors, print_json, print_table
+from worker.commands.printing import AsJson, console, counted, errors, print_json, print_table
 from worker.report.document import document
 from worker.report.file import whole_file
 from worker.report.table_file import ENCODING, write_csv
@@ -122,9 +122,11 @@ def _print(made: MonthReport) -> None:
         ],
     )
     console.print(
-        f"{totals.customers:,} customers: storage {money(totals.storage_amount)}, "
-        f"{totals.runs:,} runs {money(totals.file_amount)}, together {money(totals.amount)}; "
-        f"{totals.missing_days:,} days without a row, {made.needs_a_person:,} things need a person",
+        f"{counted(totals.customers, 'customer')}: storage {money(totals.storage_amount)}, "
+        f"{counted(totals.runs, 'run')} {money(totals.file_amount)}, "
+        f"together {money(totals.amount)}; "
+        f"{counted(totals.missing_days, 'day')} without a row, {made.needs_a_person:,} to be "
+        "settled by a person",
         soft_wrap=True,
     )
     for trouble in made.troubles[:_SHOWN]:

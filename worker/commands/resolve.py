@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from worker.commands.opening import open_installation
-from worker.commands.printing import AsJson, console, errors, print_json
+from worker.commands.printing import AsJson, console, counted, errors, print_json
 
 
 def resolve(
@@ -33,7 +33,7 @@ def resolve(
         )
     else:
         verb = "would be enqueued" if dry_run else "enqueued"
-        console.print(f"{resolved.enqueued:,} waiting facts {verb}")
+        console.print(f"{counted(resolved.enqueued, 'waiting fact')} {verb}")
         console.print(f"{resolved.unconfirmed:,} sent facts wait for Stripe's summaries")
         if not dry_run:
             console.print(

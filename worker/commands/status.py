@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,15 +16,17 @@ from worker.commands.opening import open_installation
 from worker.commands.printing import AsJson, console, print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from rich.console import RenderableType
 
     from worker.commands.printing import JsonValue
+    from worker.controls import Control
     from worker.listing.checkpoint import Checkpoint
     from worker.status.snapshot import Snapshot
 
+_NAMED = 3
 _GOOD, _WAITS, _BAD = "green", "yellow", "bold red"
 
 
@@ -98,7 +101,7 @@ def _lines(seen: Snapshot) -> Iterator[Text]:
     for listing in seen.listings:
         yield _line("listing", _listing(listing, seen.at), well=False)
     parts = [f"{month.billed:,} of {month.expected:,} customers billed"]
-    parts += [f"{month.pending:,} under way"] if month.pending else []
+    parts += [f"{month.pending:,} not settled"] if month.pending else []
     parts += [f"{month.to_come:,} to come"] if month.to_come else []
     parts += [f"{month.failed:,} failed (dlq list)"] if month.failed else []
     done = not (month.pending or month.to_come)
@@ -110,9 +113,18 @@ def _lines(seen: Snapshot) -> Iterator[Text]:
     if controls.everybody is not None:
         yield _line("paused", f"everybody {controls.everybody}", well=False)
     if controls.paused:
-        yield _line("paused", f"{len(controls.paused):,} customers", well=False)
+        yield _line("paused", _named(controls.paused), well=False)
+    if controls.excluded:
+        yield Text.assemble((f"{'excluded':<8}", "bold"), f" {_named(controls.excluded)}")
     if seen.dead_letters:
         yield _line("to do", "siftbeam-billing dlq list says what failed and why", False, bad=True)
+
+
+def _named(controls: Mapping[str, Control]) -> str:
+    """The first of those under control, with the reason, and how many more there are."""
+    told = [f"{who} {one}" for who, one in itertools.islice(sorted(controls.items()), _NAMED)]
+    more = len(controls) - len(told)
+    return "; ".join([*told, *([f"and {more:,} more"] if more else [])])
 
 
 def _listing(listing: Checkpoint, now: datetime) -> str:
@@ -189,5 +201,6 @@ def _json(seen: Snapshot) -> dict[str, JsonValue]:
             "everybody": controls.everybody is not None,
             "customers": [*sorted(controls.paused)],
         },
+        "excluded": [*sorted(controls.excluded)],
         "needsAPerson": seen.needs_a_person,
     }

@@ -98,6 +98,7 @@ def _customer(one: Statement) -> Json:
         "rowsDiffer": one.rows_differ,
         "notes": one.notes,
         "skipped": one.skipped,
+        "paused": one.paused,
         "problem": one.problem,
         "days": [_day(row) for row in one.days],
         "runList": [_fact(item) for item in one.runs.listed],

@@ -100,6 +100,7 @@ def _customer(one: Statement, report: MonthReport, *, detailed: bool) -> Json:
         "notes": one.notes,
         "problem": one.problem,
         "skipped": one.skipped,
+        "paused": one.paused,
         "differs": one.rows_differ or None,
         "corrections": [_correction(item) for item in one.corrections] or None,
         "fileCorrections": [_correction(item) for item in one.runs.corrections] or None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from worker.crew import worked_through
 from worker.errors import BillingError
 from worker.ledger.fact import LONGEST_VALUE_DIGITS, FactKind, storage_key
+from worker.ledger.item import OPEN
 from worker.statement.month_reading import CHUNK, MonthReading, Recorded
 from worker.statement.runs import RunTally
 from worker.statement.statement import Statement
@@ -140,6 +141,7 @@ class StatementReader:
             runs=found.runs,
             notes=found.notes,
             skipped=self._skipped(customer_id, month) if item is None else None,
+            paused=self._paused(customer_id) if item is None or item.state in OPEN else None,
             problem=_too_large(figures) if item is None else None,
         )
 
@@ -158,6 +160,10 @@ class StatementReader:
     def _skipped(self, customer_id: str, month: BillingMonth) -> str | None:
         """Why the month would not be billed; None where it would."""
         return self._policy.skips(self._stamp(month)) or self._controls().skips(customer_id)
+
+    def _paused(self, customer_id: str) -> str | None:
+        pause = self._controls().pause_of(customer_id)
+        return None if pause is None else f"sending is paused {pause}"
 
     def _stamp(self, month: BillingMonth) -> datetime:
         return month.closing_stamp if self._stamp_at == "month_end" else self._clock.now()

@@ -34,6 +34,7 @@ class Statement:
         runs: the processing runs.
         notes: what the monthly row says besides.
         skipped: why the month's storage will be recorded only; None where it is to be sent.
+        paused: why its fact waits, where sending is paused; None where nothing holds it back.
         problem: why the month cannot be billed as it stands; None where it can.
     """
 
@@ -48,6 +49,7 @@ class Statement:
     runs: Runs = NO_RUNS
     notes: str | None = None
     skipped: str | None = None
+    paused: str | None = None
     problem: str | None = None
 
     @property

@@ -33,6 +33,7 @@
     return held;
   };
   const standing = (state) => data.standings[state];
+  const said = (one) => standing(one.state).meaning + (one.paused ? ` It waits: ${one.paused}.` : "");
 
   // --- Making elements ---------------------------------------------------------------------------
   const make = (name, attributes = {}, ...inside) => {
@@ -225,7 +226,7 @@
     const parts = [
       make("div", { class: "head" }, make("h2", { id: "statement-title" }, one.id), pill(one.state)),
       make("p", { class: "sum" }, money(one.amount)),
-      make("p", { class: "said" }, one.problem || one.skipped || standing(one.state).meaning),
+      make("p", { class: "said" }, one.problem || one.skipped || said(one)),
       make("h3", {}, "Why this amount"),
       make("ol", { class: "why" }, ...storageSteps(one)),
       make("h3", {}, "Files processed"),
