@@ -186,6 +186,9 @@ def _remarks(line: _Line) -> list[str]:
         remarks.append(f"storage will not be billed: {one.skipped}")
     if one.missing:
         remarks.append(f"no row for {ranges(one.missing)}")
+    late = [row.day for row in one.days if row.measured_late]
+    if late:
+        remarks.append(f"what was held later stands in for {ranges(late)}")
     if one.rows_differ:
         remarks.append("the rows give another average now; the billed value stands")
     if one.runs.left_out:
@@ -202,6 +205,7 @@ def _json(line: _Line) -> JsonValue:
         "peakStorageBytes": None if figures is None else figures.peak,
         "totalStorageDays": 0 if figures is None else figures.days,
         "missingDays": [day.isoformat() for day in one.missing],
+        "lateDays": [row.day.isoformat() for row in one.days if row.measured_late],
         "fact": None
         if item is None
         else {"state": item.state, "value": item.fact.value, "rowsDiffer": one.rows_differ},

@@ -94,7 +94,7 @@ def _customer(one: Statement) -> Json:
         "fileAmount": str(one.file_amount),
         "amount": str(one.amount),
         "fact": None if one.storage is None else _fact(one.storage),
-        "corrections": [_fact(item) for item in (*one.corrections, *one.runs.corrections)],
+        "corrections": [_correction(item) for item in (*one.corrections, *one.runs.corrections)],
         "rowsDiffer": one.rows_differ,
         "notes": one.notes,
         "skipped": one.skipped,
@@ -102,6 +102,18 @@ def _customer(one: Statement) -> Json:
         "problem": one.problem,
         "days": [_day(row) for row in one.days],
         "runList": [_fact(item) for item in one.runs.listed],
+    }
+
+
+def _correction(item: LedgerItem) -> Json:
+    decided = item.fact.correction
+    return {
+        **_fact(item),
+        "corrects": None if decided is None else decided.of,
+        "cancels": None if decided is None else decided.cancels,
+        "by": None if decided is None else decided.by,
+        "why": None if decided is None else decided.why,
+        "decidedAt": format_instant(item.created_at),
     }
 
 
@@ -118,7 +130,7 @@ def _day(row: DailyRow) -> Json:
     }
 
 
-def _fact(item: LedgerItem) -> Json:
+def _fact(item: LedgerItem) -> dict[str, Json]:
     return {
         "subject": item.fact.subject,
         "identifier": item.identifier,

@@ -61,9 +61,10 @@ STANDINGS = {
     State.MANUAL: Standing(
         "for a person",
         Tone.BAD,
-        "Nobody but a person can tell whether Stripe counts it.",
-        "Compare the customer's usage in Stripe with this figure, then `siftbeam-billing resend` "
-        "or leave it.",
+        "A person has to decide: it may not be sent any more, or nobody else can tell whether "
+        "Stripe counts it.",
+        "Do as the reason says; where it leaves that open, compare the customer's usage in Stripe "
+        "with this figure, then `siftbeam-billing resend` or leave it.",
     ),
     State.SKIPPED: Standing(
         "not billed", Tone.QUIET, "It is not to be billed; the reason says why."

@@ -111,20 +111,28 @@
       .map((pair) => pair[1]);
     show(0);
   };
+  const heads = document.querySelectorAll("#list th[data-sort]");
+  const sortBy = (key, down) => {
+    sorted = { key, down };
+    for (const head of heads) {
+      if (head.dataset.sort === key) head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    }
+    $("sort").value = key;
+    choose();
+  };
+  const downFirst = (key) => key !== "id" && key !== "state";
   const startList = () => {
-    for (const head of document.querySelectorAll("#list th[data-sort]")) {
-      const button = make("button", { type: "button" }, head.textContent);
+    for (const head of heads) {
+      const key = head.dataset.sort, button = make("button", { type: "button" }, head.textContent);
       head.dataset.title = head.textContent;
-      button.addEventListener("click", () => {
-        const key = head.dataset.sort;
-        const down = sorted.key === key ? !sorted.down : key !== "id" && key !== "state";
-        sorted = { key, down };
-        for (const other of document.querySelectorAll("#list th[aria-sort]")) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        choose();
-      });
+      button.addEventListener("click", () => sortBy(key, sorted.key === key ? !sorted.down : downFirst(key)));
+      // Where a row is a card there are no heads to press.
+      $("sort").append(make("option", { value: key }, head.textContent.toLowerCase()));
       head.replaceChildren(button);
     }
+    $("sort").value = sorted.key;
+    $("sort").addEventListener("change", () => sortBy($("sort").value, downFirst($("sort").value)));
     $("tools").hidden = false;
     $("tools").addEventListener("submit", (event) => event.preventDefault());
     $("search").addEventListener("input", choose);
