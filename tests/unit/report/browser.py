@@ -26,8 +26,13 @@ def chromium() -> str:
     return found
 
 
-def opened(page: Path, profile: Path, fragment: str = "", width: int = 1280) -> Dom:
-    """The page's elements once its script has run, in a window so many pixels wide."""
+def opened(
+    page: Path, profile: Path, fragment: str = "", width: int = 1280, *, pass_seconds: int = 0
+) -> Dom:
+    """The page's elements once its script has run, in a window so many pixels wide.
+
+    ``pass_seconds`` of the browser's own time pass first, at once: its timers run.
+    """
     shown = subprocess.run(  # noqa: S603 - a browser on our own file
         [
             chromium(),
@@ -37,6 +42,7 @@ def opened(page: Path, profile: Path, fragment: str = "", width: int = 1280) -> 
             "--disable-dev-shm-usage",
             f"--user-data-dir={profile}",
             f"--window-size={width},900",
+            *((f"--virtual-time-budget={pass_seconds}000",) if pass_seconds else ()),
             "--dump-dom",
             f"{page.as_uri()}{fragment}",
         ],
