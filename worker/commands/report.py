@@ -86,6 +86,12 @@ def _progress(
     )
 
 
+def _state(one: Statement) -> str:
+    if one.storage is not None:
+        return str(one.storage.state)
+    return "not billed yet" if one.skipped is None else "not to be billed"
+
+
 def _print(made: MonthReport) -> None:
     if not made.statements:
         console.print(f"{made.month}: no customer has daily rows or billing facts in it")
@@ -116,7 +122,7 @@ def _print(made: MonthReport) -> None:
                 one.runs.billed,
                 money(one.file_amount),
                 money(one.amount),
-                "not billed yet" if one.storage is None else str(one.storage.state),
+                _state(one),
             )
             for one in shown
         ],

@@ -70,10 +70,10 @@ def _counted(settings: Settings) -> str:
 def _average(settings: Settings) -> str:
     if settings.average_over == "calendar":
         return (
-            "The sum of the month's recorded days divided by all days of the month "
-            "(SIFTBEAM_AVERAGE_OVER=calendar), in whole bytes, a half to the even one. A day "
-            "without a row counts as nothing held, and is named. Of a month that was frozen under "
-            "another policy that one holds: its statement says so."
+            "The sum of the month's recorded days divided by all days of the month, while it runs "
+            "by those so far (SIFTBEAM_AVERAGE_OVER=calendar), in whole bytes, a half to the even "
+            "one. A day without a row counts as nothing held, and is named. Of a month that was "
+            "frozen under another policy that one holds: its statement says so."
         )
     return (
         "The sum of the month's recorded days divided by their number, in whole bytes, a half to "

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from worker.ledger.item import State
 from worker.report.chart import chart
 from worker.report.page_data import kind_name, page_data, script_safe
 from worker.report.standing import IMPOSSIBLE, NOT_FROZEN, STANDINGS, became_of
@@ -71,7 +72,9 @@ def _environment() -> Environment:
 def _standing(statement: Statement) -> Standing:
     if statement.problem is not None:
         return IMPOSSIBLE
-    return NOT_FROZEN if statement.storage is None else STANDINGS[statement.storage.state]
+    if statement.storage is not None:
+        return STANDINGS[statement.storage.state]
+    return NOT_FROZEN if statement.skipped is None else STANDINGS[State.SKIPPED]
 
 
 def _commands(text: str) -> Markup:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from producers.instant import format_instant
 from worker.ledger.fact import FactKind
+from worker.ledger.item import State
 from worker.report.standing import IMPOSSIBLE, NOT_FROZEN, STANDINGS
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def state_of(statement: Statement) -> str:
     """The word under which a statement's standing is found."""
     if statement.problem is not None:
         return _PROBLEM
-    return _NONE_YET if statement.storage is None else str(statement.storage.state)
+    if statement.storage is not None:
+        return str(statement.storage.state)
+    return _NONE_YET if statement.skipped is None else str(State.SKIPPED)
 
 
 def _customer(one: Statement, report: MonthReport, *, detailed: bool) -> Json:

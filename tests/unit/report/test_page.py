@@ -118,6 +118,18 @@ def test_a_running_month_says_so() -> None:
     assert "So far" in page
 
 
+def test_who_is_not_to_be_billed_is_not_said_to_be_billed_later() -> None:
+    excluded = replace(statement("cus_A", {1: 5}, state=None), skipped="excluded: our own")
+
+    page = render(month_report(excluded, statement("cus_B", {1: 5}, state=None)))
+
+    states = {one["id"]: one["state"] for one in embedded(page)["customers"]}
+    assert states == {"cus_A": "skipped", "cus_B": "none"}
+    rows = {row.all("th")[0].text: row for row in read(page).with_id("list").all("tr")[1:]}
+    assert rows["cus_A"].text.endswith("not billed")
+    assert rows["cus_B"].text.endswith("not billed yet")
+
+
 def test_an_empty_month() -> None:
     page = read(render(month_report()))
 
