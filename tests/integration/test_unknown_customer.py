@@ -134,6 +134,14 @@ def test_who_is_about_to_come_may_be_held_back_and_is_said_to_be_unknown(
     assert known.errors == ""
 
 
+@pytest.mark.parametrize("why", ["", "  ", "x" * 501])
+def test_an_exclusion_has_a_reason(operator: Operator, scenario: Scenario, why: str) -> None:
+    scenario.customers("cus_A")
+
+    assert operator.run("exclude", "cus_A", "--why", why).code == 2
+    assert "nobody is excluded" in operator.run("include", "cus_A").output
+
+
 def test_ending_what_was_not_in_force_is_said(operator: Operator, scenario: Scenario) -> None:
     scenario.customers("cus_A")
     operator.run("pause", "--customer", "cus_A")

@@ -9,13 +9,12 @@ import typer
 from producers.instant import format_instant
 from worker.adjusting import Adjustment, Decision
 from worker.commands.opening import open_installation
+from worker.commands.options import read_words
 from worker.commands.printing import AsJson, console, print_json
 
 if TYPE_CHECKING:
     from worker.adjusting import Adjusting
     from worker.ledger.item import LedgerItem
-
-_LONGEST_WORDS = 500
 
 
 def adjust(
@@ -47,7 +46,7 @@ def adjust(
         raise typer.BadParameter(
             "give one of the three", param_hint="--bytes / --from-rows / --cancel"
         )
-    decision = Decision(_words(by, "--by"), _words(why, "--why"))
+    decision = Decision(read_words(by, "--by"), read_words(why, "--why"))
     adjusting = open_installation().adjusting
     if cancel:
         adjustment = adjusting.cancellation(fact, decision)
@@ -93,10 +92,3 @@ def _told(adjustment: Adjustment, item: LedgerItem | None) -> str:
 def _after(adjustment: Adjustment) -> int:
     counted = adjustment.standing is not None and adjustment.standing.counted
     return adjustment.corrected.billed_bytes + (0 if counted else adjustment.fact.value)
-
-
-def _words(text: str, hint: str) -> str:
-    words = " ".join(text.split())
-    if not words or len(words) > _LONGEST_WORDS:
-        raise typer.BadParameter(f"give 1 to {_LONGEST_WORDS} characters", param_hint=hint)
-    return words

@@ -9,7 +9,7 @@ import typer
 from botocore.exceptions import ClientError
 
 from worker.commands.opening import open_installation
-from worker.commands.options import read_customer
+from worker.commands.options import read_customer, read_words
 from worker.commands.printing import AsJson, console, errors, print_json
 from worker.controls import Control, Controls, Kind
 from worker.errors import BillingError
@@ -42,18 +42,21 @@ def exclude(
     as_json: AsJson = False,
 ) -> None:
     """Bill nothing new to a customer: facts are recorded as skipped, with the reason."""
-    _put(Kind.EXCLUDE, read_customer(customer), by, why, as_json=as_json)
+    reason = read_words(why, "--why")
+    _put(Kind.EXCLUDE, read_customer(customer, "customer"), by, reason, as_json=as_json)
 
 
 def include(customer: One, as_json: AsJson = False) -> None:
     """Bill a customer's new facts again. What was skipped stays skipped."""
-    _end(Kind.EXCLUDE, read_customer(customer), as_json=as_json)
+    _end(Kind.EXCLUDE, read_customer(customer, "customer"), as_json=as_json)
 
 
 def _put(kind: Kind, customer: str | None, by: str, why: str, *, as_json: bool) -> None:
     installation = open_installation()
     now = installation.clock.now()
-    control = Control(" ".join(by.split()), " ".join(why.split()), now)
+    # A pause in an emergency needs no words.
+    said_by = read_words(by, "--by") if by else ""
+    control = Control(said_by, read_words(why, "--why") if why else "", now)
     installation.controls.put(kind, customer, control)
     _show(installation.controls.read(), as_json=as_json)
     if customer is not None:

@@ -15,14 +15,26 @@ if TYPE_CHECKING:
     from worker.known_customers import KnownCustomers
 
 
-def read_customer(text: str | None) -> str | None:
+# A reason, not a report: the ledger's items and the controls hold many.
+_LONGEST_WORDS = 500
+
+
+def read_words(text: str, hint: str) -> str:
+    """A name or a reason on one line; wrong usage where there is none, or too much."""
+    words = " ".join(text.split())
+    if not words or len(words) > _LONGEST_WORDS:
+        raise typer.BadParameter(f"give 1 to {_LONGEST_WORDS} characters", param_hint=hint)
+    return words
+
+
+def read_customer(text: str | None, hint: str = "--customer") -> str | None:
     """A customer's id, checked; wrong usage where it can be nobody's."""
     if text is None:
         return None
     try:
         return check_customer_id(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--customer") from None
+        raise typer.BadParameter(str(error), param_hint=hint) from None
 
 
 def read_known_customer(text: str | None, known: KnownCustomers) -> str | None:

@@ -44,6 +44,10 @@ def report(  # noqa: PLR0917 - typer passes its options by keyword
     as_json: AsJson = False,
 ) -> None:
     """Report a month's usage and bills, per customer and day, and how each figure came about."""
+    for path, hint in ((html, "--html"), (csv, "--csv")):
+        # Before the month is read, which may take long.
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise typer.BadParameter(f"{path} cannot be a file: name one", param_hint=hint)
     installation = open_installation()
     now = installation.clock.now()
     wanted = read_begun_month(month, now, BillingMonth.ended_before(now))
