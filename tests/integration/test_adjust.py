@@ -566,4 +566,4 @@ def test_adjust_and_through_at_the_command_line(
     left = runner.invoke(
         app, ["enqueue", "monthly", "--customer", "cus_A", "--through", "2026-10-10"]
     )
-    assert "billing of cus_A through 2026-10-10: 1 messages enqueued" in left.stdout
+    assert "billing of cus_A through 2026-10-10: 1 message enqueued" in left.stdout

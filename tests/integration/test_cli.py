@@ -174,5 +174,5 @@ def test_ids_that_can_be_nobodys_end_with_1(scenario: Scenario) -> None:
     ended = scenario.cli("enqueue", "daily")
 
     assert ended.returncode == 1
-    assert "1 messages enqueued" in ended.stdout
+    assert "1 message enqueued" in ended.stdout
     assert "left out: 'a/b'" in ended.stderr
