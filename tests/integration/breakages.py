@@ -184,6 +184,30 @@ def impatient_redrive(patient: Patient) -> None:
     patient.set_queue("daily-sizing", RedrivePolicy=json.dumps(policy))
 
 
+def kept_by_a_closed_key(patient: Patient) -> None:
+    patient.set_queue("schedule", KmsMasterKeyId="alias/aws/sqs")
+
+
+def kept_by_a_key_of_ours(patient: Patient) -> None:
+    patient.set_queue("daily-sizing", KmsMasterKeyId="alias/billing")
+
+
+def policy_for_other_rules(patient: Patient) -> None:
+    """The stack was deployed anew under another prefix, and the queue put back by hand."""
+    stack = patient.scenario.stack
+    attributes = stack.clients.sqs.get_queue_attributes(
+        QueueUrl=stack.queue_url("schedule"), AttributeNames=["Policy"]
+    )["Attributes"]
+    patient.set_queue(
+        "schedule", Policy=attributes["Policy"].replace(f"{patient.name}-sweep", "earlier-sweep")
+    )
+
+
+def refusing_dead_letter_queue(patient: Patient) -> None:
+    other = {"redrivePermission": "byQueue", "sourceQueueArns": [patient.arn("schedule")]}
+    patient.set_queue("monthly-billing-dlq", RedriveAllowPolicy=json.dumps(other))
+
+
 def short_retention(patient: Patient) -> None:
     patient.set_queue("daily-sizing-dlq", MessageRetentionPeriod="345600")
 
@@ -290,6 +314,13 @@ def other_key(patient: Patient) -> None:
     )
 
 
+def deletable_ledger(patient: Patient) -> None:
+    stack = patient.scenario.stack
+    stack.clients.dynamodb.update_table(
+        TableName=stack.table("billing-ledger"), DeletionProtectionEnabled=False
+    )
+
+
 def no_backups(patient: Patient) -> None:
     stack = patient.scenario.stack
     stack.clients.dynamodb.update_continuous_backups(
@@ -343,6 +374,14 @@ def _remove_rule(patient: Patient, rule: str, target: str) -> None:
 def rule_without_target(patient: Patient) -> None:
     patient.scenario.stack.clients.events.remove_targets(
         Rule=f"{patient.name}-daily", Ids=["schedule"]
+    )
+
+
+def target_without_dead_letters(patient: Patient) -> None:
+    """As the console makes it."""
+    patient.scenario.stack.clients.events.put_targets(
+        Rule=f"{patient.name}-daily",
+        Targets=[{"Id": "schedule", "Arn": patient.arn("schedule")}],
     )
 
 
@@ -629,6 +668,14 @@ BREAKAGES: Sequence[Breakage] = (
     Breakage(impatient_redrive, "queue {}-daily-sizing", "after 3 receipts"),
     Breakage(short_retention, "queue {}-daily-sizing-dlq", "345,600"),
     Breakage(small_dead_letters, "queue {}-daily-sizing-dlq", "1,024"),
+    Breakage(kept_by_a_closed_key, "queue {}-schedule", "encrypted with alias/aws/sqs"),
+    Breakage(kept_by_a_key_of_ours, "queue {}-daily-sizing", "KMS key alias/billing", "warning"),
+    Breakage(policy_for_other_rules, "queue {}-schedule", "send for {}-sweep:"),
+    Breakage(
+        refusing_dead_letter_queue,
+        "queue {}-monthly-billing-dlq",
+        "does not take dead letters of {}-monthly-billing",
+    ),
     Breakage(no_queue, "queue {}-schedule", "no such queue"),
     Breakage(no_dead_letter_queue, "queue {}-stripe-events-dlq", "no such queue"),
     Breakage(never_expires, "table {}-storage-usage-daily", "never expire"),
@@ -644,6 +691,7 @@ BREAKAGES: Sequence[Breakage] = (
     Breakage(no_ledger, "table {}-billing-ledger", "no such table"),
     Breakage(no_customers_table, "table {}-customers", "no such table"),
     Breakage(other_key, "table {}-processing-history", "processing-historyId (S)"),
+    Breakage(deletable_ledger, "table {}-billing-ledger", "not protected", "warning"),
     Breakage(no_backups, "table {}-billing-ledger", "recovery is off", "warning"),
     Breakage(
         deaf_bucket,
@@ -657,6 +705,7 @@ BREAKAGES: Sequence[Breakage] = (
     Breakage(no_rule, "rule {}-resolve", "no such rule"),
     Breakage(no_output_rule, "rule {}-output-created", "no such rule"),
     Breakage(rule_without_target, "rule {}-daily", "does not send to {}-schedule"),
+    Breakage(target_without_dead_letters, "rule {}-daily", "cannot deliver is lost", "warning"),
     Breakage(rule_of_another_prefix, "rule {}-output-created", "does not cover"),
     Breakage(
         default_grace,

@@ -106,7 +106,8 @@ def _described(stack: DataStack) -> dict[str, object]:
         found[queue] = {
             str(name): json.loads(value) if value.startswith("{") else value
             for name, value in attributes.items()
-            if name not in _OF_THE_MOMENT
+            # The emulator keeps an attribute that was taken back, empty.
+            if value and name not in _OF_THE_MOMENT
         }
     for table in (
         "customers",

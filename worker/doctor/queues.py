@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from producers.messages import Job
 from producers.queues import Queue
 from worker.doctor.check import Check, failed, ok, warning
+from worker.doctor.queue_policy import rules_shut_out
 from worker.doctor.shell import as_json, aws, billing
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _FED_BY_RULES: dict[Queue, tuple[str, ...]] = {
     Queue.SCHEDULE: tuple(Job),
     Queue.FILE_PROCESSED: (OUTPUT_CREATED,),
 }
-_SENDERS = frozenset({"events.amazonaws.com", "s3.amazonaws.com"})
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+_AWS_KEY = "alias/aws/sqs"
 _RETENTION_SECONDS = 14 * 24 * 3600
 _LARGEST = 262_144
 _LARGEST_DEAD = 1_048_576
@@ -83,12 +85,16 @@ class QueuesCheck:
         attributes = _attributes(self._sqs, url)
         yield ok(f"{_held(attributes):,} messages")
         yield from self._look_at_redrive(queue, attributes, url)
-        if queue in _FED_BY_RULES and not _lets_rules_send(attributes.get("Policy", "")):
+        rules = self._rules(queue)
+        shut_out = rules_shut_out(attributes.get("Policy", ""), rules) if rules else ()
+        if shut_out:
             yield failed(
-                "its policy does not let EventBridge send: ticks or outputs never arrive",
+                f"its policy does not let EventBridge send for {', '.join(shut_out)}: what that "
+                "sends never arrives",
                 "give it the policy of infra/data.yaml, which replaces the one it has",
                 _set(url, {"Policy": self._policy(queue)}),
             )
+        yield from _look_at_encryption(attributes, url, fed=bool(rules))
         yield from _look_at_retention(attributes, url)
 
     def _look_at_dead_letters(self, queue: Queue) -> Iterator[Verdict]:
@@ -98,8 +104,7 @@ class QueuesCheck:
         except self._sqs.exceptions.QueueDoesNotExist:
             self._deployment.expect_queues()
             source = self._deployment.arn("sqs", self._queues.name(queue))
-            allowed = as_json({"redrivePermission": "byQueue", "sourceQueueArns": [source]})
-            wanted = {**_shape(_LARGEST_DEAD), "RedriveAllowPolicy": allowed}
+            wanted = {**_shape(_LARGEST_DEAD), "RedriveAllowPolicy": _redrive_allowed(source)}
             yield failed(
                 "there is no such queue: what fails would be lost",
                 _CREATE,
@@ -128,6 +133,14 @@ class QueuesCheck:
                 f"queue up to {largest:,}: a large one could not be dead-lettered",
                 "let it take as large ones",
                 _set(url, {"MaximumMessageSize": str(_LARGEST_DEAD)}),
+            )
+        source = source_attributes["QueueArn"]
+        if not _takes_from(attributes.get("RedriveAllowPolicy", ""), source):
+            yield failed(
+                f"its redrive allow policy does not take dead letters of {self._queues.name(queue)}"
+                ": SQS cannot put away what comes back forever",
+                "let it take those of its queue",
+                _set(url, {"RedriveAllowPolicy": _redrive_allowed(source)}),
             )
 
     def _look_at_redrive(
@@ -172,6 +185,11 @@ class QueuesCheck:
         wanted = {**attributes, "Policy": self._policy(queue)}
         return aws("sqs", "create-queue", "--queue-name", name, "--attributes", as_json(wanted))
 
+    def _rules(self, queue: Queue) -> dict[str, str]:
+        """The ARNs of the rules that send to a queue, by their names."""
+        names = [self._prefix + rule for rule in _FED_BY_RULES.get(queue, ())]
+        return {name: self._deployment.arn("events", f"rule/{name}") for name in names}
+
     def _policy(self, queue: Queue) -> str:
         """As infra/data.yaml has it: TLS only, and from outside our own rules alone may send."""
         statements: list[JsonValue] = [
@@ -184,9 +202,8 @@ class QueuesCheck:
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             }
         ]
-        rules = _FED_BY_RULES.get(queue, ())
-        if rules:
-            arns = [self._deployment.arn("events", f"rule/{self._prefix}{rule}") for rule in rules]
+        arns = list(self._rules(queue).values())
+        if arns:
             statements.append(
                 {
                     "Sid": "AllowOwnRules",
@@ -217,19 +234,44 @@ def _shape(largest: int) -> dict[str, str]:
     }
 
 
-def _lets_rules_send(policy: str) -> bool:
-    """Whether a queue's policy allows EventBridge, or S3 itself, to send."""
-    try:
-        statements = json.loads(policy or "{}").get("Statement", [])
-    except ValueError:
-        return False
-    services = [
-        (statement.get("Principal") or {}).get("Service", [])
-        for statement in statements
-        if statement.get("Effect") == "Allow" and isinstance(statement.get("Principal"), dict)
-    ]
-    named = {name for each in services for name in ([each] if isinstance(each, str) else each)}
-    return not named.isdisjoint(_SENDERS)
+def _takes_from(policy: str, source: str) -> bool:
+    """Whether a dead-letter queue takes those of a queue; without a policy it takes any.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+    """
+    allowed = json.loads(policy or "{}")
+    match allowed.get("redrivePermission", "allowAll"):
+        case "denyAll":
+            return False
+        case "byQueue":
+            return source in allowed.get("sourceQueueArns", ())
+        case _:
+            return True
+
+
+def _redrive_allowed(source: str) -> str:
+    return as_json({"redrivePermission": "byQueue", "sourceQueueArns": [source]})
+
+
+def _look_at_encryption(attributes: Mapping[str, str], url: str, *, fed: bool) -> Iterator[Verdict]:
+    """Keys of KMS: SQS's own is closed to EventBridge, and one of yours to whom you don't name."""
+    key = attributes.get("KmsMasterKeyId", "")
+    command = _set(url, {"KmsMasterKeyId": "", "SqsManagedSseEnabled": "true"})
+    if key == _AWS_KEY and fed:
+        yield failed(
+            f"it is encrypted with {key}, which EventBridge may not use, nor can be allowed to: "
+            "what it sends never arrives",
+            "let SQS encrypt it with its own keys, as infra/data.yaml does",
+            command,
+        )
+    elif key and key != _AWS_KEY:
+        senders = "the worker's role" + (" and events.amazonaws.com" if fed else "")
+        yield warning(
+            f"it is encrypted with the KMS key {key}, for which the templates grant nothing",
+            f"allow kms:GenerateDataKey and kms:Decrypt on it to {senders}; or let SQS encrypt the "
+            "queue with its own keys, as infra/data.yaml does",
+            command,
+        )
 
 
 def _look_at_retention(attributes: Mapping[str, str], url: str) -> Iterator[Verdict]:

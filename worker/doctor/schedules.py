@@ -150,7 +150,14 @@ class Schedules:
         target = f":{self._queues.name(queue)}"
         pages = self._events.get_paginator("list_targets_by_rule").paginate(Rule=self._name(what))
         targets = [each for page in pages for each in page["Targets"]]
-        if not any(entry["Arn"].endswith(target) for entry in targets):
+        ours = [entry for entry in targets if entry["Arn"].endswith(target)]
+        if ours and not any(entry.get("DeadLetterConfig") for entry in ours):
+            yield warning(
+                "its target has no dead-letter queue: what EventBridge cannot deliver is lost",
+                "give it one",
+                self._aim(what, queue),
+            )
+        if not ours:
             yield failed(
                 f"the rule does not send to {self._queues.name(queue)}",
                 "let it send there",

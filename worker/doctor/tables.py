@@ -129,6 +129,18 @@ def _look(dynamodb: DynamoDBClient, shape: Shape, deployment: Deployment) -> Ite
         yield from _look_at_expiry(dynamodb, shape)
     if shape.ours:
         yield from _look_at_backups(dynamodb, shape)
+        if table.get("DeletionProtectionEnabled") is False:
+            yield warning(
+                "it is not protected against deletion",
+                "switch the protection on",
+                aws(
+                    "dynamodb",
+                    "update-table",
+                    "--table-name",
+                    shape.name,
+                    "--deletion-protection-enabled",
+                ),
+            )
 
 
 def _missing(shape: Shape, deployment: Deployment) -> Verdict:
