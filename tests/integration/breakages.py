@@ -23,6 +23,10 @@ from worker.outcome import Done
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.literals import StateValueType
+
+    from tests.integration.conftest import DataStack
     from tests.integration.operator import Operator
     from tests.integration.scenario import Scenario
     from worker.clock import Clock
@@ -105,11 +109,22 @@ class Patient:
         ec2.close()
         deploy(stack.clients.cloudformation, f"{stack.name}-compute", template, wanted)
 
+    def observe(self) -> str:
+        """Deploy the alarms, and a queue that hears them; returns their topic's ARN."""
+        stack = self.scenario.stack
+        topic = observe(stack)
+        sns = session_of(stack.aws).client("sns", endpoint_url=stack.aws.url)
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self.arn("stripe-events"))
+        sns.close()
+        return topic
+
     def make(self, words: Sequence[str]) -> None:
         """What a checkout's Makefile does: deploy this version, or install the checkout."""
         match words:
             case ["deploy", "STACKS=image compute"]:
                 self.deploy_worker()
+            case ["deploy", "STACKS=observability"]:
+                self.observe()
             case ["install"]:
                 self.heal["install"]()
             case _:
@@ -121,6 +136,17 @@ class Patient:
         stack.clients.dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
         stack.clients.dynamodb.delete_table(TableName=name)
         return name
+
+
+def observe(stack: DataStack) -> str:
+    """Deploy the alarms; returns their topic's ARN."""
+    outputs = deploy(
+        stack.clients.cloudformation,
+        f"{stack.name}-observability",
+        template_path("observability"),
+        {"QueuePrefix": stack.parameters["QueuePrefix"]},
+    )
+    return outputs["AlarmTopicArn"]
 
 
 def healthy(operator: Operator, scenario: Scenario, directory: Path) -> Patient:
@@ -429,6 +455,48 @@ def worker_of_other_settings(patient: Patient) -> None:
     patient.deploy_worker(AverageOver="calendar", Send="verify")
 
 
+def unheard_alarms(patient: Patient) -> None:
+    observe(patient.scenario.stack)
+    patient.heal["told"] = lambda: (patient.observe(), None)[1]
+
+
+def muted_alarm(patient: Patient) -> None:
+    patient.observe()
+    cloudwatch = _cloudwatch(patient)
+    cloudwatch.disable_alarm_actions(AlarmNames=[f"{patient.name}-StripeMeterSendFailure"])
+    cloudwatch.close()
+
+
+def removed_alarm(patient: Patient) -> None:
+    patient.observe()
+    cloudwatch = _cloudwatch(patient)
+    cloudwatch.delete_alarms(AlarmNames=[f"{patient.name}-NoWorker"])
+    cloudwatch.close()
+    formation = patient.scenario.stack.clients.cloudformation
+    stack = f"{patient.name}-observability"
+    patient.heal["told"] = lambda: (formation.delete_stack(StackName=stack), None)[1]
+
+
+def ringing_alarm(patient: Patient) -> None:
+    patient.observe()
+    _ring(patient, "ALARM")
+    patient.heal["told"] = lambda: _ring(patient, "OK")
+
+
+def _ring(patient: Patient, state: StateValueType) -> None:
+    cloudwatch = _cloudwatch(patient)
+    cloudwatch.set_alarm_state(
+        AlarmName=f"{patient.name}-DeadLetters", StateValue=state, StateReason="3 letters"
+    )
+    cloudwatch.close()
+
+
+def _cloudwatch(patient: Patient) -> CloudWatchClient:
+    aws = patient.scenario.stack.aws
+    client: CloudWatchClient = session_of(aws).client("cloudwatch", endpoint_url=aws.url)
+    return client
+
+
 # --- Where it looks -------------------------------------------------------------------------------
 
 
@@ -722,6 +790,10 @@ BREAKAGES: Sequence[Breakage] = (
         "worker settings",
         "AVERAGE_OVER is calendar, here recorded",
     ),
+    Breakage(unheard_alarms, "alarms", "has no confirmed subscription", "warning"),
+    Breakage(muted_alarm, "alarms", "switched off: {}-StripeMeterSendFailure", "warning"),
+    Breakage(removed_alarm, "alarms", "there is no alarm {}-NoWorker", "warning"),
+    Breakage(ringing_alarm, "alarms", "{}-DeadLetters rings: 3 letters", "warning"),
     Breakage(other_queue_prefix, "AWS account", "no queue begins with 'elsewhere-'"),
     Breakage(other_table_prefix, "table elsewhere-storage-usage-daily", "nor any other of ours"),
     Breakage(secret_of_another_shape, "secret", "STRIPE_SECRET_KEY"),

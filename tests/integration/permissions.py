@@ -227,6 +227,8 @@ def _resources(service: str, params: Mapping[str, Any]) -> Iterator[tuple[str, .
             yield (f"secretsmanager:secret:{params['SecretId']}-AbCdEf",)
         case "events":
             yield (f"events:rule/{params.get('Name') or params['Rule']}",)
+        case "sns":
+            yield (f"sns:{params['TopicArn'].rsplit(':', 1)[-1]}",)
         case "ecs" if "services" in params:
             for name in params["services"]:
                 yield (f"ecs:service/{params['cluster']}/{name}",)

@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 from infra.stripe_simulator import DEFAULT_KEY
+from tests.integration.breakages import observe
 from tests.integration.inventory import Configuration
 from tests.integration.operations import AUDIT, KEY, OPERATE, OPERATIONS, READ, Desk, Operation
 from tests.integration.permissions import Denial, Grant, Need, Recorder, grants
@@ -84,6 +85,7 @@ class Office:
         )
         patch.setattr("worker.commands.doctor.session_for", lambda _settings: session)
         self._have_a_service(session.client("ecs", endpoint_url=stack.aws.url), stack.name)
+        observe(stack)
         # The emulator answers of firings too, if only that it knows of none.
         patch.setattr("worker.commands.doctor.is_emulated", lambda: False)
         # Typer puts the command line together anew for every process, a tenth of a second long.

@@ -29,9 +29,18 @@ def doctor(as_json: AsJson = False) -> None:
         closing(session.client("events", config=config)) as events,
         closing(session.client("ecs", config=config)) as ecs,
         closing(session.client("cloudwatch", config=config)) as cloudwatch,
+        closing(session.client("sns", config=config)) as sns,
     ):
-        known = None if is_emulated() else cloudwatch
-        findings = run(every_check(installation, events, ecs, known, SystemClock()))
+        checks = every_check(
+            installation,
+            events=events,
+            ecs=ecs,
+            cloudwatch=cloudwatch,
+            sns=sns,
+            machine=SystemClock(),
+            emulated=is_emulated(),
+        )
+        findings = run(checks)
     healthy = all(finding.verdict.standing is not Standing.FAILED for finding in findings)
     if as_json:
         print_json(

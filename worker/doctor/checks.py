@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from producers.queues import Queue
 from worker.doctor.account import look_at_account
+from worker.doctor.alarms import look_at_alarms
 from worker.doctor.bucket import Bucket
 from worker.doctor.check import ACCOUNT, Check
 from worker.doctor.clocks import look_at_aws_clock, look_at_stripe_clock
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
 
     from worker.clock import Clock
     from worker.operator_installation import OperatorInstallation
@@ -41,10 +43,13 @@ if TYPE_CHECKING:
 
 def every_check(
     installation: OperatorInstallation,
+    *,
     events: EventBridgeClient,
     ecs: ECSClient,
-    cloudwatch: CloudWatchClient | None,
+    cloudwatch: CloudWatchClient,
+    sns: SNSClient,
     machine: Clock,
+    emulated: bool,
 ) -> tuple[Check, ...]:
     """What the doctor looks at, in the order in which it is told.
 
@@ -52,8 +57,10 @@ def every_check(
         installation: what is looked at.
         events: knows the rules.
         ecs: knows what the worker runs.
-        cloudwatch: knows when they fired; None on an emulator, which does not.
+        cloudwatch: knows when they fired, and has the alarms.
+        sns: knows who hears those.
         machine: this machine's clock.
+        emulated: whether this is an emulator, which knows of no firing and needs no alarm.
     """
     settings, clients, stripe = installation.settings, installation.clients, installation.stripe
     queues, names = installation.queues, installation.tables
@@ -90,12 +97,8 @@ def every_check(
         clock=installation.clock,
     )
     ids = (Check("customers", customers.look_at_ids),) if from_table else ()
-    fired = (
-        Check(
-            "schedules", partial(look_at_firings, each, settings.queue_prefix, installation.clock)
-        )
-        for each in (cloudwatch,)
-        if each is not None
+    firings = Check(
+        "schedules", partial(look_at_firings, cloudwatch, settings.queue_prefix, installation.clock)
     )
     return (
         Check("image version", partial(look_at_version, service, machine)),
@@ -107,7 +110,11 @@ def every_check(
         Check("bucket", bucket.look),
         Check("bucket notifications", bucket.look_at_notifications),
         *rules.checks(),
-        *fired,
+        *(() if emulated else (firings,)),
+        Check(
+            "alarms",
+            partial(look_at_alarms, cloudwatch, sns, settings.queue_prefix, expected=not emulated),
+        ),
         Check("secret", partial(look_at_secret, clients.secrets, settings)),
         Check("Stripe", partial(look_at_stripe, stripe, settings)),
         Check("Stripe key", partial(look_at_permissions, stripe)),

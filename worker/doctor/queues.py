@@ -85,7 +85,7 @@ class QueuesCheck:
         attributes = _attributes(self._sqs, url)
         yield ok(f"{_held(attributes):,} messages")
         yield from self._look_at_redrive(queue, attributes, url)
-        rules = self._rules(queue)
+        rules = self._rules(queue, attributes["QueueArn"])
         shut_out = rules_shut_out(attributes.get("Policy", ""), rules) if rules else ()
         if shut_out:
             yield failed(
@@ -185,10 +185,16 @@ class QueuesCheck:
         wanted = {**attributes, "Policy": self._policy(queue)}
         return aws("sqs", "create-queue", "--queue-name", name, "--attributes", as_json(wanted))
 
-    def _rules(self, queue: Queue) -> dict[str, str]:
-        """The ARNs of the rules that send to a queue, by their names."""
+    def _rules(self, queue: Queue, beside: str) -> dict[str, str]:
+        """The ARNs of the rules that send to a queue, by their names.
+
+        Args:
+            queue: the queue.
+            beside: an ARN in the same account and region.
+        """
         names = [self._prefix + rule for rule in _FED_BY_RULES.get(queue, ())]
-        return {name: self._deployment.arn("events", f"rule/{name}") for name in names}
+        _, partition, _, region, account, _ = beside.split(":", 5)
+        return {name: f"arn:{partition}:events:{region}:{account}:rule/{name}" for name in names}
 
     def _policy(self, queue: Queue) -> str:
         """As infra/data.yaml has it: TLS only, and from outside our own rules alone may send."""
@@ -202,7 +208,8 @@ class QueuesCheck:
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}},
             }
         ]
-        arns = list(self._rules(queue).values())
+        beside = self._deployment.arn("sqs", self._queues.name(queue))
+        arns = list(self._rules(queue, beside).values())
         if arns:
             statements.append(
                 {

@@ -11,6 +11,7 @@ import pytest
 from infra.stack import template_path
 from tests.image_steps import REPOSITORY, steps
 from tests.unit.infra.templates import Resource, read_template
+from worker.doctor.alarms import ALARMS as ALARM_NAMES
 from worker.metrics import NAMESPACE, Metric
 from worker.settings import Settings
 
@@ -106,6 +107,10 @@ class TestNames:
                     shown.add(metric)
         assert shown <= set(Metric)
         assert re.findall(r"\$\{(\w+)\.Arn\}", body) == list(alarms(OBSERVABILITY))
+
+    def test_the_doctor_looks_for_every_alarm(self) -> None:
+        names = {alarm["AlarmName"]["Fn::Sub"] for alarm in alarms(OBSERVABILITY).values()}
+        assert names == {f"${{QueuePrefix}}{name}" for name in ALARM_NAMES}
 
     @pytest.mark.parametrize("logical", alarms(OBSERVABILITY))
     def test_an_alarm_names_its_runbook_and_tells_somebody(self, logical: str) -> None:
