@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from producers.instant import from_epoch
 from tests.simulation.guard import COUNTED, STUCK, Guard, corrected_days
 from tests.simulation.letters import Letters
+from worker.reconciliation.finding import FindingKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tests.simulation.operators import Item
     from tests.simulation.sqs import SQS
+    from tests.simulation.stripe_world import StripeWorld
     from tests.simulation.tables import DynamoDB
     from tests.simulation.workload import Expected, Workload
     from worker.reconciliation.line import Line
@@ -35,9 +37,18 @@ class FinalCheck:
         database: the ledger and the rows.
         sqs: the queues.
         workload: what should have been billed.
+        stripe: what it shows, and to whom it sends no invoice any more.
     """
 
-    def __init__(self, guard: Guard, database: DynamoDB, sqs: SQS, workload: Workload) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        database: DynamoDB,
+        sqs: SQS,
+        workload: Workload,
+        stripe: StripeWorld,
+    ) -> None:
+        self._stripe = stripe
         self._guard = guard
         self._database = database
         self._sqs = sqs
@@ -214,12 +225,38 @@ class FinalCheck:
                     open_bytes += counted
                 elif _item_concerns(item, line, audit):
                     ledger += int(str(item["value"]["N"]))
-            if line.stripe_bytes != truly or line.ledger_bytes != ledger:
+            self._check_findings(line, audit)
+            hidden = self._stripe.hides(line.customer_id)
+            if line.stripe_bytes != (0 if hidden else truly) or line.ledger_bytes != ledger:
                 text = f"reported {line.ledger_bytes} and {line.stripe_bytes}, {ledger} and {truly}"
                 self._guard.report("the report tells the truth", about, text)
             if truly != ledger + open_bytes:
                 text = f"ledger {ledger}, open {open_bytes}, Stripe {truly}"
                 self._guard.report("money in the report is money in Stripe", about, text)
+
+    def _check_findings(self, line: Line, audit: Report) -> None:
+        """Who left is named with every counted fact that no invoice bills any more."""
+        ends_at = self._stripe.ends_at(line.customer_id)
+        named = {
+            fact.fact.key
+            for finding in line.findings
+            if finding.kind is FindingKind.SUBSCRIPTION_ENDED
+            for fact in finding.facts
+        }
+        billed = any(
+            other.ledger_bytes for other in audit.lines if other.customer_id == line.customer_id
+        )
+        for key, item in self._facts.items():
+            late = int(str(item["timestamp"]["N"])) >= ends_at and int(str(item["value"]["N"])) > 0
+            counted = item["state"]["S"] in COUNTED
+            if (
+                billed
+                and late
+                and counted
+                and _item_concerns(item, line, audit)
+                and key not in named
+            ):
+                self._guard.report("who is on no invoice is named", key, str(line.findings))
 
 
 def _item_concerns(item: Item, line: Line, audit: Report) -> bool:

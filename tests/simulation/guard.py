@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tests.simulation.violations import Violation
+from tests.simulation.weather import DAY, HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from tests.simulation.stripe_world import CountedEvent, StripeWorld
     from tests.simulation.tables import DynamoDB, Key
 
+# The longest that a machine stalls, twice.
+_LONGEST_STALL = 8 * HOUR
 COUNTED = frozenset({"sent", "confirmed", "invoiced"})
 STUCK = frozenset({"rejected", "refused", "manual"})
 _UNKNOWN = {"NULL": True}
@@ -106,7 +109,16 @@ class Guard:
         seen = (event.customer, event.event_name, event.value, event.timestamp)
         if frozen != seen and not self.restored:
             self.report("billed as frozen", key, f"frozen {frozen}, taken {seen}")
+        self._check_in_time(key, event, item)
         self._take(key, event)
+
+    def _check_in_time(self, key: str, event: CountedEvent, item: Item) -> None:
+        """Nothing is first sent after its invoice is final; a machine may stall after asking."""
+        invoice = self._stripe.invoice(event.customer, event.timestamp)
+        if invoice is not None and invoice.finalized_at is not None and not self.restored:
+            first = int(str(item.get("firstAttemptAt", {}).get("N", 0)))
+            if first > invoice.finalized_at + _LONGEST_STALL:
+                self.report("on an invoice or not sent", key, f"{event}, {invoice}")
 
     def _take(self, key: str, event: CountedEvent) -> None:
         live = self.live(key)
@@ -132,6 +144,7 @@ class Guard:
                 self.report("identifiers are unique", key, f"{identifier} is {owner}'s")
             return
         self.facts[identifier] = key
+        self._check_resend(key, old, new)
         self._check_frozen(key, old, new, who)
         before, after = str(old["state"]["S"]), str(new["state"]["S"])
         self.moves[f"{before} to {after}"] += 1
@@ -148,6 +161,14 @@ class Guard:
             self.report("an open attempt is kept", key, f"{who}: planned after an open attempt")
         if after == "rejected" != before and old["attempts"]["N"] != "1":
             self.report("an open attempt is kept", key, f"{who}: rejected after an open attempt")
+
+    def _check_resend(self, key: str, old: Item, new: Item) -> None:
+        """Nobody sends anew what Stripe would not count; the answer may be a day old."""
+        customer = str(new["customerId"]["S"])
+        gone = self._stripe.deleted(customer)
+        late = self._scheduler.now > self._stripe.ends_at(customer) + DAY
+        if gone and late and old["generation"] != new["generation"]:
+            self.report("a deleted customer is not billed anew", key, customer)
 
     def _check_frozen(self, key: str, old: Item, new: Item, who: str) -> None:
         changed = [name for name in _FROZEN if old.get(name) != new.get(name)]

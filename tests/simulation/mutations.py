@@ -10,6 +10,7 @@ import worker.examination
 import worker.ledger.store
 import worker.settlement
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.stripe_line import StripeSeen
 from worker import expressions
 from worker.consumer.handling import Handling
 from worker.handlers.bill_month import BillMonthHandler
@@ -20,6 +21,7 @@ from worker.ledger.item import COUNTED, LedgerItem, State
 from worker.ledger.presence import Presence
 from worker.ledger.rules import answered, claimed, examined, resent
 from worker.month_rows import MonthRows
+from worker.resending import Resending
 from worker.settlement import Settlement
 from worker.tables.daily import BillingStatus, DailyRow, Mark
 from worker.usage import month_figures
@@ -233,6 +235,23 @@ def deleted_before_the_rows(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Handling, "handle", handle)
 
 
+def deleted_customers_are_billed_anew(patch: pytest.MonkeyPatch) -> None:
+    original = Resending.check
+
+    def check(self: Resending, key: str, generation: int) -> LedgerItem:
+        self._customer_problem = lambda _: None
+        return original(self, key, generation)
+
+    patch.setattr(Resending, "check", check)
+
+
+def nobody_asks_for_the_invoice(patch: pytest.MonkeyPatch) -> None:
+    def final_for(*_: object) -> None:
+        return None
+
+    patch.setattr(StripeSeen, "final_for", final_for)
+
+
 MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     mutation.__name__: mutation
     for mutation in (
@@ -254,6 +273,8 @@ MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         daily_rows_before_the_ledger,
         deleted_before_the_rows,
         who_stands_still_leaves_the_index,
+        deleted_customers_are_billed_anew,
+        nobody_asks_for_the_invoice,
     )
 }
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from producers.billing_month import BillingMonth
 from tests.simulation import quiet
+from tests.simulation.departures import departures_of
 from tests.simulation.dynamodb_client import DynamoDBClient
 from tests.simulation.faults import Faults, Schedule
 from tests.simulation.final_check import FinalCheck
@@ -32,7 +33,7 @@ from tests.simulation.stripe_world import StripeWorld
 from tests.simulation.tables import LEDGER
 from tests.simulation.weather import ASSUMED, HOUR, MINUTE, Bounds, Weather
 from tests.simulation.worker_process import Worker
-from tests.simulation.workload import Workload, reported
+from tests.simulation.workload import CUSTOMERS, Workload, reported
 
 if TYPE_CHECKING:
     from tests.simulation.operators import Item
@@ -123,6 +124,10 @@ class Run:
             self.scenario,
             self.schedule,
         )
+        if not library:
+            self.stripe.departures = self.workload.departures = departures_of(
+                seed, CUSTOMERS, self.scenario, self.schedule
+            )
 
     def execute(self) -> Result:
         """Run to the end, or to the first violation."""
@@ -149,7 +154,7 @@ class Run:
         if defects:
             self.guard.report("handlers do not fail", "a handler", defects[0])
         if not scheduler.stopped:
-            check = FinalCheck(self.guard, self.database, self.sqs, self.workload)
+            check = FinalCheck(self.guard, self.database, self.sqs, self.workload, self.stripe)
             check.check(self._audits)
         items = {
             key: item for (key,), item in self.database[LEDGER].items.items() if "state" in item

@@ -169,9 +169,9 @@ class StripeSeen:
         return None if fate is Fate.ANSWERED else fate.name
 
     def customer_problem(self, customer_id: str) -> str | None:
-        """Why usage of a customer would not be counted: here every customer is known."""
+        """Why usage of a customer would not be counted."""
         self._line.ask(f"stripe customer {customer_id}")
-        return None
+        return f"{customer_id} was deleted" if self._world.deleted(customer_id) else None
 
     def counted(self, event_name: str, customer_id: str, start: datetime, end: datetime) -> int:
         """Bytes counted for a customer from ``start`` (inclusive) to ``end`` (exclusive)."""
@@ -213,8 +213,8 @@ class StripeSeen:
                 finalized_at=None if final is None else from_epoch(int(final)),
                 price=_price(event_name),
                 quantity=Decimal(world.billed(event_name, customer_id, invoice)),
-                start=invoice.month.start,
-                end=invoice.month.end,
+                start=from_epoch(int(invoice.start)),
+                end=from_epoch(int(invoice.end)),
             )
             for event_name in EVENT_NAMES
         )
@@ -223,13 +223,15 @@ class StripeSeen:
         """Every customer has one subscription, on both meters, since long ago."""
         self._line.ask(f"stripe subscriptions {customer_id}")
         now = from_epoch(int(self._world.scheduler.now))
+        ends_at = self._world.ends_at(customer_id)
+        ended = self._world.scheduler.now >= ends_at
         return tuple(
             MeteredItem(
                 subscription_id=f"sub_{customer_id}",
-                status="active",
+                status="canceled" if ended else "active",
                 price=_price(event_name),
                 started_at=now - timedelta(days=400),
-                ended_at=None,
+                ended_at=from_epoch(int(ends_at)) if ended else None,
                 period_start=now.replace(day=1, hour=0, minute=0, second=0),
             )
             for event_name in EVENT_NAMES

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from producers.billing_month import BillingMonth
@@ -16,10 +17,11 @@ from tests.simulation.weather import DAY, HOUR, MINUTE
 from worker.stripe_api.error_reports import ErrorReport, NamedRefusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import stripe
 
+    from tests.simulation.departures import Departure
     from tests.simulation.faults import Faults
     from tests.simulation.scheduler import Scheduler
     from tests.simulation.weather import Weather
@@ -51,12 +53,14 @@ class Invoice:
 
     Args:
         id: Stripe's.
-        month: its period.
+        start: of its period.
+        end: of its period: the month's, or the subscription's.
         finalized_at: when it became final; None while it is a draft.
     """
 
     id: str
-    month: BillingMonth
+    start: float
+    end: float
     finalized_at: float | None
 
 
@@ -72,6 +76,7 @@ class StripeWorld:
     Attributes:
         on_accept: told of each event that is taken.
         on_report: told of each error report that is made.
+        departures: the customers who leave.
         longest_until_reported: until a refusal is decided, and until it is reported, in seconds.
     """
 
@@ -84,6 +89,7 @@ class StripeWorld:
         self.fates: Counter[str] = Counter()
         self.on_accept: Callable[[CountedEvent], None] | None = None
         self.on_report: Callable[[ErrorReport], object] | None = None
+        self.departures: Mapping[str, Departure] = {}
         self.longest_until_reported = 2 * HOUR
         self._faults = faults
         self._weather = weather
@@ -108,7 +114,7 @@ class StripeWorld:
             return invalid(f"An event already exists with identifier {item.identifier}.")
         event = self._count(item)
         faults = self._faults
-        if faults.strike("refusal", self._weather.refusals):
+        if self.deleted(event.customer) or faults.strike("refusal", self._weather.refusals):
             delay = min(HOUR, self.longest_until_reported) * faults.random() ** 3
             self.scheduler.at(now + delay, lambda: self.refuse(event))
         return None
@@ -177,6 +183,8 @@ class StripeWorld:
     def summed(self, event_name: str, customer: str, start: int, end: int) -> int:
         """What summaries show, which may lag behind what was taken."""
         now = self.scheduler.now
+        if self.hides(customer):
+            return 0
         return sum(
             event.value
             for event in self._of.get((customer, event_name), ())
@@ -184,13 +192,36 @@ class StripeWorld:
         )
 
     def invoice(self, customer: str, timestamp: int) -> Invoice | None:
-        """The invoice that usage with that timestamp belongs on; None while its month runs."""
+        """The invoice that usage with that timestamp belongs on; None where there is none yet.
+
+        The last one is over the time until the subscription's end, and made then.
+        """
         month = BillingMonth.containing(from_epoch(timestamp))
-        now, end = self.scheduler.now, month.end.timestamp()
-        if now < end:
+        now, end = self.scheduler.now, min(month.end.timestamp(), self.ends_at(customer))
+        if now < end or timestamp >= end:
             return None
         final_at = end + self._final_after
-        return Invoice(f"in_{customer}_{month}", month, final_at if now >= final_at else None)
+        return Invoice(
+            f"in_{customer}_{month}",
+            month.start.timestamp(),
+            end,
+            final_at if now >= final_at else None,
+        )
+
+    def ends_at(self, customer: str) -> float:
+        """When a customer's subscription ends."""
+        leaves = self.departures.get(customer)
+        return inf if leaves is None else leaves.ends_at
+
+    def deleted(self, customer: str) -> bool:
+        """Whether a customer is deleted by now."""
+        leaves = self.departures.get(customer)
+        return leaves is not None and leaves.deleted and self.scheduler.now >= leaves.ends_at
+
+    def hides(self, customer: str) -> bool:
+        """Whether summaries show nothing of a customer any more."""
+        leaves = self.departures.get(customer)
+        return leaves is not None and leaves.hides and self.deleted(customer)
 
     def billed(self, event_name: str, customer: str, invoice: Invoice) -> int:
         """Bytes of a meter that are on an invoice."""
@@ -202,6 +233,5 @@ class StripeWorld:
 
     def reaches(self, event: CountedEvent, invoice: Invoice) -> bool:
         """Whether an event came while its invoice was a draft."""
-        stamped = from_epoch(event.timestamp)
         in_time = invoice.finalized_at is None or event.received_at < invoice.finalized_at
-        return invoice.month.start <= stamped < invoice.month.end and in_time
+        return invoice.start <= event.timestamp < invoice.end and in_time

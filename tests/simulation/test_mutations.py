@@ -33,6 +33,8 @@ _WITHIN = {
     "daily_rows_before_the_ledger": 5,
     "deleted_before_the_rows": 60,
     "who_stands_still_leaves_the_index": 120,
+    "deleted_customers_are_billed_anew": 60,
+    "nobody_asks_for_the_invoice": 20,
 }
 
 

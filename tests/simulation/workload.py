@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from producers.billing_month import BillingMonth
 from producers.instant import format_instant
-from producers.messages import FileProcessed, Job, SizeCustomer, Tick
+from producers.messages import BillCustomerMonth, FileProcessed, Job, SizeCustomer, Tick
 from tests.simulation.weather import DAY, HOUR, MINUTE
 from worker.ledger.fact import file_key, storage_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.simulation.departures import Departure
     from tests.simulation.faults import Schedule
     from tests.simulation.s3 import Bucket
     from tests.simulation.scenario import Scenario
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from tests.simulation.tables import DynamoDB
 
 BUCKET = "siftbeam"
+CUSTOMERS = ("cus_A", "cus_AB", "cus_C", "cus_D")
 # The share of customers one of whose days is measured late.
 _LATE_ROWS = 0.25
 _UNBILLED = frozenset({"failed", "canceled"})
@@ -63,11 +68,12 @@ class Workload:
     schedule: Schedule
     expected: list[Expected] = field(default_factory=list)
     customers: list[str] = field(default_factory=list)
+    departures: Mapping[str, Departure] = field(default_factory=dict)
 
     def plan(self) -> None:
         """Put everything into the world or onto the timetable."""
         rng = self._chance("customers")
-        drawn = ["cus_A", "cus_AB", "cus_C", "cus_D"][: rng.randint(2, 4)]
+        drawn = CUSTOMERS[: rng.randint(2, 4)]
         self.customers = [each for each in drawn if self.schedule.takes(f"customer {each}")]
         for customer in self.customers:
             self.database["siftbeam-customers"].write(
@@ -75,6 +81,7 @@ class Workload:
             )
             self._plan_storage(customer)
             self._plan_late_row(customer)
+            self._plan_departure(customer)
         for number in range(rng.randint(5, 12) * len(self.scenario.months)):
             # Drawn from those that could be there, so that one left out changes no other's runs.
             customer = rng.choice(drawn)
@@ -131,6 +138,18 @@ class Workload:
             body = SizeCustomer(customer_id=customer, date=day).body()
             at = month.end.timestamp() + rng.uniform(-0.2, 2.5) * DAY
             self.scheduler.at(at, lambda: self.sqs.send("siftbeam-daily-sizing", body, {}))
+
+    def _plan_departure(self, customer: str) -> None:
+        """`enqueue monthly --customer --through`, within a day of a customer's last one."""
+        leaves = self.departures.get(customer)
+        if leaves is None or not leaves.billed_through:
+            return
+        last_day = datetime.fromtimestamp(leaves.ends_at - 1, tz=UTC).date()
+        body = BillCustomerMonth(
+            customer_id=customer, billing_month=str(BillingMonth.of(last_day)), through=last_day
+        ).body()
+        at = leaves.ends_at + self._chance(f"departure {customer}").random() * DAY
+        self.scheduler.at(at, lambda: self.sqs.send("siftbeam-monthly-billing", body, {}))
 
     def _plan_run(self, run_id: str, customer: str) -> None:
         rng, scheduler = self._chance(run_id), self.scheduler
