@@ -106,9 +106,10 @@ class Examination:
                 days[_day_of(item)].append(item)
         for day, sent in days.items():
             for item, presence in self._judge_day(day, sent):
-                if presence is Presence.PRESENT:
-                    # Confirming closes it: whoever is to make its rows follow is asked before.
-                    self._lagging.catch_up(item)
+                if presence is Presence.PRESENT and self._lagging.catch_up(item):
+                    # Confirming closes it, so its rows come first; the next tick looks again.
+                    result.undecided += 1
+                    continue
                 try:
                     moved = self._decide(item, presence)
                 except LostRace:

@@ -2,7 +2,7 @@
 
 A worker that was suspended may send a fact for a message that others have settled meanwhile, and
 die before it writes the rows. Nothing asks for that fact again: it is sent. So before a fact is
-confirmed, which closes it, its rows are looked at.
+confirmed, which closes it, its rows are looked at; while they lag it stays open.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class LaggingRows:
         self._history = history
         self._fan_out = fan_out
 
-    def catch_up(self, counted: LedgerItem) -> None:
-        """Enqueue a fact's message if its rows lag; returns once SQS has it.
+    def catch_up(self, counted: LedgerItem) -> bool:
+        """Enqueue a fact's message if its rows lag; returns whether they are known to, by then.
 
         Raises:
             EnqueueFailed: SQS did not take it.
@@ -55,11 +55,13 @@ class LaggingRows:
                 fact=counted.fact.key,
             )
             ask_again(self._fan_out, [counted])
+            return counted.fact.correction is None
+        return False
 
     def _lag(self, item: LedgerItem) -> bool:
         fact = item.fact
         if fact.correction is not None:
-            # It is rare, and asking again changes nothing.
+            # It has notes, and rows at times: to ask again is less than to look at them.
             return True
         if fact.kind is FactKind.STORAGE:
             row = self._monthly.standing(fact.customer_id, BillingMonth.parse(fact.subject))

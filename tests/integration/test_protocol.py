@@ -111,6 +111,9 @@ def test_rows_that_nobody_is_left_to_mark_follow_before_the_fact_is_closed(
         month = BillingMonth(2026, 10)
         list(scenario.worker.reconciliation.compare(Period.of(month, scenario.wall()), ["cus_A"]))
     resolve(scenario)
+    assert state_of(scenario, OCTOBER) is State.SENT
+    scenario.wall.advance(HOUR)
+    resolve(scenario)
 
     assert state_of(scenario, OCTOBER) is State.CONFIRMED
     row = scenario.month_of("cus_A", "2026-10")
@@ -133,8 +136,9 @@ def test_an_error_that_stands_on_a_run_that_counts_is_taken_away(scenario: Scena
     assert is_done(scenario.handle(body))
     scenario.put("processing-history", {**noted, "ledgerFence": 1})
 
-    scenario.wall.advance(HOUR)
-    resolve(scenario)
+    for _ in range(2):
+        scenario.wall.advance(HOUR)
+        resolve(scenario)
 
     assert state_of(scenario, "file_processed#run-1") is State.CONFIRMED
     row = scenario.run_of("run-1")

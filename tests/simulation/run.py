@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING
 
 from producers.billing_month import BillingMonth
@@ -101,9 +102,9 @@ class Run:
         self.database = billing_tables(self.scheduler, self._faults("dynamodb"), self.weather)
         self.sqs = SQS(_QUEUES, self.scheduler, self._faults("sqs"), self.weather)
         self.bucket = Bucket()
-        self.stripe = StripeWorld(
-            self.scheduler, self._faults("stripe"), self.weather, self.scenario.final_after
-        )
+        # The simulator of Stripe's API, in its place, has no subscriptions and makes no invoices.
+        final_after = inf if library else self.scenario.final_after
+        self.stripe = StripeWorld(self.scheduler, self._faults("stripe"), self.weather, final_after)
         self.guard = Guard(self.scheduler, self.database, self.stripe, tolerated)
         self.stripe.on_accept = self.guard.event_taken
         self._draw_reports()
