@@ -508,8 +508,8 @@ def other_table_prefix(patient: Patient) -> None:
     _with_setting(patient, "TABLE_PREFIX", "elsewhere-")
 
 
-def _with_setting(patient: Patient, name: str, value: str) -> None:
-    right = patient.scenario.stack.environment()[f"SIFTBEAM_{name}"]
+def _with_setting(patient: Patient, name: str, value: str, right: str | None = None) -> None:
+    right = right or patient.scenario.stack.environment()[f"SIFTBEAM_{name}"]
     patient.operator.export(f"SIFTBEAM_{name}", value)
     patient.heal["told"] = lambda: patient.operator.export(f"SIFTBEAM_{name}", right)
 
@@ -622,6 +622,22 @@ def no_subscription(patient: Patient) -> None:
     patient.scenario.customers("cus_B")
     for customer in ("cus_A", "cus_B"):
         patient.scenario.day(customer, "2026-10-31", GIB)
+
+
+def ended_subscription(patient: Patient) -> None:
+    """Cancelled in the middle of a month, and the files are still there."""
+    scenario = patient.scenario
+    introduce(scenario, "cus_A")
+    client = scenario.worker.stripe.keyed_client().client
+    scenario.wall.advance(timedelta(days=10))
+    for subscription in client.v1.subscriptions.list({"customer": "cus_A"}).data:
+        client.v1.subscriptions.cancel(subscription.id)
+    scenario.wall.advance(timedelta(days=4))
+    scenario.day("cus_A", "2026-11-14", GIB)
+
+
+def other_event_name(patient: Patient) -> None:
+    _with_setting(patient, "STORAGE_EVENT_NAME", "storage_usage", right="storage-usage")
 
 
 def no_file_subscription(patient: Patient) -> None:
@@ -808,6 +824,8 @@ BREAKAGES: Sequence[Breakage] = (
     Breakage(stranger, "customers", "does not know cus_Gone"),
     Breakage(unknown_here, "customers", "Stripe knows cus_Elsewhere", "warning"),
     Breakage(no_subscription, "subscriptions", "cus_B held files on 2026-10-31"),
+    Breakage(ended_subscription, "subscriptions", "cus_A held files on 2026-11-14"),
+    Breakage(other_event_name, "meter storage_usage", "there are: file_processed, storage-usage"),
     Breakage(no_file_subscription, "subscriptions", "cus_A had files processed since 2026-10-01"),
     Breakage(subscribed_to_the_old_meter, "subscriptions", "cus_A held files on 2026-10-31"),
     Breakage(paused, "sending", "paused since", "warning"),
