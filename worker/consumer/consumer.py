@@ -46,6 +46,8 @@ _EMPTY_LOOKS = 3
 _RENEWALS_AT_ONCE = 4
 # The part of the drain in which handlers may finish by themselves.
 _UNDISTURBED = 0.7
+# The part at its end in which leases end and what is done is deleted.
+_SETTLING = 0.1
 
 
 class SideThreadDied(RuntimeError):  # noqa: N818 - says what happened
@@ -215,12 +217,13 @@ class Consumer:
         if any(thread.is_alive() for thread in polls):
             # Work that outlasts the drain stops at its next step and goes back at once.
             self._leases.recall()
-        self._join(polls, deadline)
+        # The rest is for what they leave to be settled: SQS may hang for all of them.
+        self._join(polls, deadline - self._pace.drain_seconds * _SETTLING)
         # What waits for a renewal that is under way is settled by the thread that renews.
         self._ended.set()
-        leases.join(max(0.0, deadline - self._clock.monotonic()))
+        self._join((leases,), deadline - self._pace.drain_seconds * _SETTLING / 2)
         self._deletions.close()
-        deletions.join(max(1.0, deadline - self._clock.monotonic()))
+        deletions.join(max(0.0, deadline - self._clock.monotonic()))
         unfinished = [each.name for each in (*polls, leases, deletions) if each.is_alive()]
         if unfinished:
             _log.warning(
