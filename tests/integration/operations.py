@@ -115,7 +115,7 @@ class Operation:
     once: bool = False
 
 
-def _reads(
+def _command(
     words: Callable[[Desk], tuple[str, ...]] | str,
     *more: str,
     endures: frozenset[str] = frozenset(),
@@ -346,25 +346,25 @@ _NOT_SEEN_BY_DOCTOR = frozenset(
     }
 )
 OPERATIONS: tuple[Operation, ...] = (
-    _reads(_doctor, KEY, endures=_NOT_SEEN_BY_DOCTOR, codes=_DIFFERS),
-    _reads(_preview),
-    _reads(_preview_with_stripe, KEY),
-    _reads(_report),
-    _reads(_statement, KEY, endures=_UNWRITTEN, codes=_DIFFERS),
-    _reads(_reconcile, KEY, endures=_UNWRITTEN, codes=_DIFFERS),
-    _reads("status --once --json", KEY, codes=_DIFFERS),
-    _reads("stripe check --json", KEY, codes=_DIFFERS),
-    _reads("stripe setup --dry-run --json", KEY, codes=_DIFFERS),
-    _reads(_audit, AUDIT, codes=_DIFFERS),
-    _reads(_dlq_list, endures=_SHOWN_AGAIN),
-    _reads(_dlq_show, endures=_SHOWN_AGAIN),
-    _reads(_dlq_export, endures=_SHOWN_AGAIN, once=True),
-    _reads(_count_runs),
-    _reads("enqueue daily --dry-run --json"),
-    _reads("enqueue monthly --month 2026-10 --dry-run --json"),
-    _reads("resolve --dry-run --json", KEY, codes=_DIFFERS),
+    _command(_doctor, KEY, endures=_NOT_SEEN_BY_DOCTOR, codes=_DIFFERS),
+    _command(_preview),
+    _command(_preview_with_stripe, KEY),
+    _command(_report),
+    _command(_statement, KEY, endures=_UNWRITTEN, codes=_DIFFERS),
+    _command(_reconcile, KEY, endures=_UNWRITTEN, codes=_DIFFERS),
+    _command("status --once --json", KEY, codes=_DIFFERS),
+    _command("stripe check --json", KEY, codes=_DIFFERS),
+    _command("stripe setup --dry-run --json", KEY, codes=_DIFFERS),
+    _command(_audit, AUDIT, codes=_DIFFERS),
+    _command(_dlq_list, endures=_SHOWN_AGAIN),
+    _command(_dlq_show, endures=_SHOWN_AGAIN),
+    _command(_dlq_export, endures=_SHOWN_AGAIN, once=True),
+    _command(_count_runs),
+    _command("enqueue daily --dry-run --json"),
+    _command("enqueue monthly --month 2026-10 --dry-run --json"),
+    _command("resolve --dry-run --json", KEY, codes=_DIFFERS),
     *(
-        _reads(
+        _command(
             words,
             *_CHANGES,
             endures=_ENDURES.get(words, frozenset()),

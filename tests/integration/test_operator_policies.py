@@ -88,7 +88,7 @@ class Office:
         observe(stack)
         # The emulator answers of firings too, if only that it knows of none.
         patch.setattr("worker.commands.doctor.is_emulated", lambda: False)
-        # Typer puts the command line together anew for every process, a tenth of a second long.
+        # Typer puts the command line together anew for every process; here once is enough.
         patch.setattr("worker.cli.app", get_command(app))
         patch.setenv("XDG_STATE_HOME", str(directory / "state"))
         patch.setenv("COLUMNS", "200")
