@@ -114,6 +114,21 @@ def test_aws_that_does_not_answer_is_said_in_a_line(scenario: Scenario) -> None:
     assert "Traceback" not in output(ended)
 
 
+def test_a_worker_without_credentials_ends_and_says_what_to_do(scenario: Scenario) -> None:
+    ended = scenario.cli(
+        *("worker", "--drain"),
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        AWS_SHARED_CREDENTIALS_FILE="/nowhere",
+        AWS_CONFIG_FILE="/nowhere",
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+
+    assert ended.returncode == 1
+    assert "AWS_PROFILE" in ended.stderr
+    assert "Traceback" not in output(ended)
+
+
 def test_a_planted_key_shows_nowhere(scenario: Scenario) -> None:
     month = str(last_month())
     scenario.customers("cus_A")

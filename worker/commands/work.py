@@ -8,6 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from botocore.exceptions import NoCredentialsError
 
 from producers.queues import Queue
 from worker.aws import shorten_ways
@@ -35,6 +36,9 @@ def work(
 ) -> None:
     """Consume the queues until SIGTERM or SIGINT, or until they are empty."""
     installation = open_installation()
+    # A worker goes on through what passes; that it was given no credentials does not.
+    if installation.clients.credentials is None:
+        raise NoCredentialsError
     shorten_ways(installation.clients)
     consumer = installation.consumer(
         _queues(installation, queue), until_empty=drain, side_jobs=installation.side_jobs()
