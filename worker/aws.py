@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 LONG_POLL_SECONDS = 20
-_ANSWER_SECONDS = 10
 _SIDE_THREADS = 16
 USER_AGENT = f"siftbeam-billing/{metadata.version('siftbeam-billing')}"
 
@@ -57,9 +56,7 @@ def is_emulated() -> bool:
     return bool(os.environ.get("AWS_ENDPOINT_URL"))
 
 
-def client_config(
-    settings: Settings, *, read_timeout: int = _ANSWER_SECONDS, attempts: int = 4
-) -> Config:
+def client_config(settings: Settings, *, read_timeout: int = 10, attempts: int = 4) -> Config:
     """Timeouts, retries and a connection pool that fits the worker's threads."""
     # A custom endpoint rarely resolves bucket.host names; AWS itself always does.
     custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -101,12 +98,8 @@ def sqs_without_retries(settings: Settings) -> SQSClient:
 
 def shorten_ways(clients: AwsClients) -> None:
     """Take the processor time out of the calls that a worker makes again and again."""
-    shorten(
-        clients.sqs,
-        *("ReceiveMessage", "DeleteMessageBatch"),
-        timeout=LONG_POLL_SECONDS + _ANSWER_SECONDS,
-    )
-    shorten(clients.dynamodb, *("BatchExecuteStatement", "BatchGetItem"), timeout=_ANSWER_SECONDS)
+    shorten(clients.sqs, "ReceiveMessage", "DeleteMessageBatch")
+    shorten(clients.dynamodb, "BatchExecuteStatement", "BatchGetItem")
 
 
 def _connect(settings: Settings) -> AwsClients:
@@ -115,7 +108,7 @@ def _connect(settings: Settings) -> AwsClients:
     return AwsClients(
         s3=session.client("s3", config=config.merge(Config(signature_version="s3v4"))),
         sqs=session.client(
-            "sqs", config=client_config(settings, read_timeout=LONG_POLL_SECONDS + _ANSWER_SECONDS)
+            "sqs", config=client_config(settings, read_timeout=LONG_POLL_SECONDS + 10)
         ),
         dynamodb=session.client("dynamodb", config=config),
         secrets=session.client("secretsmanager", config=config),

@@ -30,7 +30,7 @@ Told = TypeVar("Told")
 LONGEST_PAUSE_SECONDS = 0.25
 # Who has been at work for so many pauses may be for many more.
 _BUSY_AFTER_PAUSES = 4
-# Longer than botocore tries at most: four times, ten seconds for an answer, twenty in between.
+# Longer than a call is tried at most: five times, ten seconds for an answer, twenty in between.
 LONGEST_ANSWER_SECONDS = 180.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import botocore.session
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
@@ -19,6 +20,6 @@ def proxy_to(origin: str) -> str | None:
 
 
 def authorities() -> str:
-    """The file of certificates: AWS_CA_BUNDLE, else the one that comes with botocore."""
-    bundle: str = os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True)  # type: ignore[assignment]  # None only where nothing is to be verified
-    return bundle
+    """The file of certificates: the environment's, the AWS configuration's, or botocore's own."""
+    named: str | None = botocore.session.get_session().get_config_variable("ca_bundle")
+    return named or os.environ.get("REQUESTS_CA_BUNDLE") or str(get_cert_path(verify=True))

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSResponse, create_request_object
 from botocore.parsers import create_parser
+from urllib3.util.wait import wait_for_read
 
 from worker.route import authorities, proxy_to
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from botocore.client import BaseClient
+    from botocore.config import Config
     from botocore.model import OperationModel
     from botocore.signers import RequestSigner
 
@@ -39,17 +41,24 @@ _NOT_AS_WRITTEN = re.compile(rb'"(?:B|BS|BinaryValue|BinaryListValues)"\s*:|[:\[
 _CHECKSUM = "x-amz-crc32"
 
 
-def shorten(client: BaseClient, *operations: str, timeout: float) -> ShortWay:
-    """Let some of a client's operations go the short way, unless a proxy stands on it.
+def shorten(client: BaseClient, *operations: str) -> ShortWay:
+    """Let some of a client's operations go the short way, with the client's timeouts.
+
+    Where a proxy stands on it, or its certificates cannot be read, all is left to botocore.
 
     Args:
         client: of a service that speaks JSON.
         operations: by the names of the API, such as ``ReceiveMessage``.
-        timeout: seconds to connect, and seconds between two bytes of an answer.
     """
-    way = ShortWay(timeout)
-    if proxy_to(client.meta.endpoint_url) is not None:
+    way = ShortWay(client.meta.config)
+    origin = client.meta.endpoint_url
+    if proxy_to(origin) is not None:
         return way
+    if origin.startswith("https:"):
+        try:
+            way.trust = ssl.create_default_context(cafile=authorities())
+        except OSError:
+            return way
     service = client.meta.service_model.service_id.hyphenize()
     for operation in operations:
         # After every other: the first answer to this event takes the call's place.
@@ -62,12 +71,14 @@ class ShortWay:
     """Keeps a connection to each origin for each thread.
 
     Args:
-        timeout: seconds to connect, and seconds between two bytes of an answer.
+        config: the client's; says how long to wait.
     """
 
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._trust = ssl.create_default_context(cafile=authorities())
+    trust: ssl.SSLContext | None = None
+
+    def __init__(self, config: Config) -> None:
+        self._connect_timeout: float = config.connect_timeout  # type: ignore[attr-defined]  # not in the stubs
+        self._read_timeout: float = config.read_timeout  # type: ignore[attr-defined]  # not in the stubs
         self._kept = threading.local()
 
     def ask(
@@ -92,16 +103,16 @@ class ShortWay:
         request_signer.sign(model.name, request)
         connection = self._connection(address.scheme, address.netloc)
         try:
+            self._open(connection)
             connection.request(
                 request.method, address.path or "/", request.data, dict(request.headers.items())
             )
             answer = connection.getresponse()
-            body = answer.read()
-        except (OSError, HTTPException):
+            parsed = _parsed(model, answer, answer.read())
+        # ValueError: a header that cannot be written, an answer that cannot be read.
+        except (OSError, HTTPException, ValueError, _NotPlain):
+            # What is yet to come on it would be taken for the answer to the next call.
             connection.close()
-            return None
-        parsed = _parsed(model, answer, body)
-        if parsed is None:
             return None
         headers: Any = answer.headers  # the stubs ask for a class of botocore's own
         return AWSResponse(params["url"], answer.status, headers, None), parsed
@@ -118,11 +129,24 @@ class ShortWay:
         connection = kept.get((scheme, netloc))
         if connection is None:
             connection = kept[scheme, netloc] = (
-                HTTPSConnection(netloc, timeout=self._timeout, context=self._trust)
+                HTTPSConnection(netloc, timeout=self._connect_timeout, context=self.trust)
                 if scheme == "https"
-                else HTTPConnection(netloc, timeout=self._timeout)
+                else HTTPConnection(netloc, timeout=self._connect_timeout)
             )
         return connection
+
+    def _open(self, connection: HTTPConnection) -> None:
+        """Connect, unless it is. Where something lies unasked, it has ended or is out of step."""
+        if connection.sock is not None and wait_for_read(connection.sock, timeout=0):
+            connection.close()
+        is_new = connection.sock is None
+        if is_new:
+            connection.connect()
+            connection.sock.settimeout(self._read_timeout)
+
+
+class _NotPlain(Exception):  # noqa: N818 - says what the answer is
+    """An answer for botocore to deal with."""
 
 
 class _Kept(dict[tuple[str, str], HTTPConnection]):
@@ -133,21 +157,25 @@ class _Kept(dict[tuple[str, str], HTTPConnection]):
             connection.close()
 
 
-def _parsed(model: OperationModel, answer: HTTPResponse, body: bytes) -> dict[str, Any] | None:
-    """The answer as botocore gives it; None where it is not a plain one."""
+def _parsed(model: OperationModel, answer: HTTPResponse, body: bytes) -> dict[str, Any]:
+    """The answer as botocore gives it.
+
+    Raises:
+        _NotPlain: it is no object under a plain 200, or came damaged.
+        ValueError: it is no JSON.
+    """
     checksum = answer.headers.get(_CHECKSUM)
     if answer.status != _OK or checksum not in {None, str(zlib.crc32(body))}:
-        return None
+        raise _NotPlain
     headers = {name.lower(): value for name, value in answer.headers.items()}
     if model.output_shape is not None and _NOT_AS_WRITTEN.search(body):
         parser = create_parser(model.service_model.resolved_protocol)
         response = {"status_code": answer.status, "headers": headers, "body": body}
-        parsed: dict[str, Any] = parser.parse(response, model.output_shape)
+        parsed: Any = parser.parse(response, model.output_shape)
     else:
-        try:
-            parsed = json.loads(body or b"{}")
-        except ValueError:
-            return None
+        parsed = json.loads(body.decode() or "{}")
+    if not isinstance(parsed, dict):
+        raise _NotPlain
     parsed["ResponseMetadata"] = {
         "RequestId": headers.get("x-amzn-requestid", ""),
         "HTTPStatusCode": answer.status,

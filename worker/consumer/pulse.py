@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from worker.metrics import Metrics
 
 _log = structlog.get_logger()
-# A turn is at most one ReceiveMessage, which the SDK tries four times, and the pause after it.
+# A turn is at most one ReceiveMessage, which is tried five times (the short way, then the SDK's
+# four), and the pause after it.
 _LONGEST_TURN_SECONDS = 200.0
 # A permission that is missing, a queue that is gone, a network that lets nothing through: by then
 # a new task may fare better, and what is wrong has to show.

@@ -55,7 +55,11 @@ class _TakeWhole:
             return
         if any(mark in body for mark in _BINARY):
             return
-        answer = json.loads(body)
-        if self._field in answer:
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            # Damaged: the checksum tells botocore, which asks again.
+            return
+        if isinstance(answer, dict) and self._field in answer:
             customized_response_dict[self._field] = answer.pop(self._field)
             response_dict["body"] = json.dumps(answer).encode()

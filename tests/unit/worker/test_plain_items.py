@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,6 +15,8 @@ from botocore.exceptions import ClientError
 from worker.tables.plain_items import take_items_as_they_come
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PLAIN = {
@@ -28,26 +31,33 @@ NESTED = {"g": {"L": [{"N": "1"}, {"M": {"h": {"S": "B"}}}]}, "i": {"M": {}}, "j
 BINARY = {"k": {"B": "AAEC"}, "l": {"BS": ["AAEC"]}, "m": {"L": [{"M": {"n": {"B": "AAEC"}}}]}}
 
 
-def client(answer: bytes, status: int) -> DynamoDBClient:
-    """A client that is given one answer, whatever it asks."""
+def response(answer: bytes, status: int, more: dict[str, str] | None = None) -> AWSResponse:
+    class Raw:
+        def stream(self, **_: object) -> Any:  # noqa: ANN401 - as urllib3's response
+            yield answer
+
+    headers = {"x-amzn-RequestId": "1", "Content-Type": "application/x-amz-json-1.0"} | (more or {})
+    return AWSResponse("https://nowhere", status, headers, Raw())  # type: ignore[arg-type] # as one
+
+
+def client(
+    answer: bytes,
+    status: int,
+    respond: Callable[..., AWSResponse] | None = None,
+    *,
+    attempts: int = 1,
+) -> DynamoDBClient:
+    """A client that is given one answer, whatever it asks, or what ``respond`` gives."""
     made: DynamoDBClient = boto3.client(
         "dynamodb",
         region_name="us-east-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries={"total_max_attempts": attempts, "mode": "standard"}),
     )
-
-    class Raw:
-        def stream(self, **_: object) -> Any:  # noqa: ANN401 - as urllib3's response
-            yield answer
-
-    def respond(**_: object) -> AWSResponse:
-        headers = {"x-amzn-RequestId": "1", "Content-Type": "application/x-amz-json-1.0"}
-        return AWSResponse("https://nowhere", status, headers, Raw())  # type: ignore[arg-type] # as one
-
     # Its stubs know no handler that answers.
-    made.meta.events.register("before-send.dynamodb.*", respond)  # type: ignore[arg-type]
+    answers: Any = respond or (lambda **_: response(answer, status))
+    made.meta.events.register("before-send.dynamodb.*", answers)
     return made
 
 
@@ -103,6 +113,20 @@ def test_errors_are_those_of_botocore(status: int, body: bytes) -> None:
         said.append(raised.value.response)
 
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"Items": [', b'{"Items": [], "Count": 1}'])
+def test_a_damaged_page_is_asked_for_again(damage: bytes) -> None:
+    whole = json.dumps({"Items": [PLAIN], "Count": 1}).encode()
+    given = iter([damage, whole])
+
+    def respond(**_: object) -> AWSResponse:
+        return response(next(given), 200, {"x-amz-crc32": str(zlib.crc32(whole))})
+
+    dynamodb = client(b"", 200, respond, attempts=2)
+    take_items_as_they_come(dynamodb)
+
+    assert dynamodb.query(TableName="t")["Items"] == [PLAIN]
 
 
 def test_it_is_the_items_of_the_wire_that_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 URL = "https://sqs.us-east-1.amazonaws.com/1/a-queue"
 EMPTY: dict[str, Any] = {}
+OK = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
 SESSION = boto3.Session("AKIAEXAMPLE", "a-secret", "a-token", "us-east-1")
 
 
@@ -51,6 +52,7 @@ class Reply:
     closes: bool = False
     silent: bool = False
     hangs: bool = False
+    raw: str = ""
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class Service:
     connections: set[object] = field(default_factory=set)
     over: Event = field(default_factory=Event)
     open: int = 0
+    answered: int = 0
     url: str = ""
 
     def next(self, asked: Asked) -> Reply:
@@ -85,6 +88,8 @@ def serving(*replies: Reply) -> Iterator[Service]:
             if reply.silent or reply.hangs:
                 self.close_connection = True
                 return
+            if reply.raw:
+                self.wfile.write(reply.raw.encode())
             self.send_response(reply.status)
             self.send_header("Content-Type", "application/x-amz-json-1.0")
             for name, value in reply.headers.items():
@@ -92,6 +97,7 @@ def serving(*replies: Reply) -> Iterator[Service]:
             self.send_header("Content-Length", str(len(reply.body) + (5 if reply.cut else 0)))
             self.end_headers()
             self.wfile.write(reply.body)
+            service.answered += 1
             # Without a word beforehand, as a server does with a connection that lay idle.
             self.close_connection = reply.cut or reply.closes
 
@@ -130,7 +136,7 @@ def sqs(url: str, *, short: bool = True, timeout: float = 5) -> Iterator[SQSClie
             yield made
             return
         operations = ("ReceiveMessage", "DeleteMessageBatch")
-        with closing(shorten(made, *operations, timeout=timeout)):
+        with closing(shorten(made, *operations)):
             yield made
 
 
@@ -140,7 +146,7 @@ def dynamodb(url: str, *, short: bool = True) -> Iterator[DynamoDBClient]:
         if not short:
             yield made
             return
-        with closing(shorten(made, "BatchGetItem", "BatchExecuteStatement", timeout=5)):
+        with closing(shorten(made, "BatchGetItem", "BatchExecuteStatement")):
             yield made
 
 
@@ -315,6 +321,9 @@ WHOLE = answered({"Messages": [MESSAGE]})
         pytest.param(Reply(b"{}", 500), id="an error of the server"),
         pytest.param(Reply(b'{"Messages": [', cut=True), id="half an answer"),
         pytest.param(Reply(b'{"Messages": ['), id="half an answer that claims to be whole"),
+        pytest.param(Reply(b"[]"), id="no object"),
+        pytest.param(Reply(b'{"Messages": "\xff"}'), id="no text"),
+        pytest.param(Reply(b"", raw=f"{OK}Transfer-Encoding: chunked\r\n\r\n-5\r\n"), id="no size"),
         pytest.param(Reply(b"", silent=True), id="no answer"),
         pytest.param(Reply(b"", hangs=True), id="no answer for too long"),
     ],
@@ -333,6 +342,26 @@ def test_a_connection_that_was_closed_meanwhile() -> None:
         assert receive(made)["Messages"] == [MESSAGE]
 
     assert len(service.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("surplus", "told"),
+    [
+        pytest.param("HTTP/1.1 103 Early Hints\r\n\r\n", ["2", "3"], id="before the answer"),
+        pytest.param(f"{OK}Content-Length: 2\r\n\r\n{{}}", [None, "2"], id="an answer too many"),
+    ],
+)
+def test_no_call_takes_the_answer_to_another(surplus: str, told: list[str | None]) -> None:
+    replies = [answered({"Successful": [{"Id": each}]}) for each in "123"]
+    replies[0].raw = surplus
+    with serving(*replies) as service, sqs(service.url) as made:
+        answers = [delete(made)]
+        # All of the first is written by then.
+        wait_until(lambda: service.answered >= 1)
+        answers.append(delete(made))
+
+    ids = [each["Successful"][0]["Id"] if "Successful" in each else None for each in answers]
+    assert ids == told
 
 
 def test_a_damaged_answer_is_asked_for_again() -> None:
