@@ -39,7 +39,7 @@ def look_at_version(service: Service, machine: Clock) -> Iterator[Verdict]:
         )
         return
     wanted = rollouts[0]
-    yield ok(f"{here}; the service runs {wanted.version} ({wanted.image})")
+    yield ok(f"{here}; the service runs {_version(wanted)} ({wanted.image})")
     yield from _look_at_rollouts(service, machine)
     if wanted.version is None:
         yield warning(
@@ -86,8 +86,12 @@ def _look_at_rollouts(service: Service, machine: Clock) -> Iterator[Verdict]:
             )
 
 
+def _version(rollout: Rollout) -> str:
+    return rollout.version or "an unknown version"
+
+
 def _tasks(rollout: Rollout) -> str:
-    return f"{rollout.version or 'version unknown'}, {rollout.tasks} tasks"
+    return f"{_version(rollout)}, {rollout.tasks} task{'' if rollout.tasks == 1 else 's'}"
 
 
 def _other(wanted: Rollout, ours: str) -> Verdict:

@@ -115,7 +115,7 @@ class QueuesCheck:
         held = _held(attributes)
         if held:
             yield warning(
-                f"{held:,} dead letters",
+                f"{held:,} dead letter{'' if held == 1 else 's'}",
                 "see what failed and why, mend that, then `siftbeam-billing dlq replay`",
                 billing("dlq", "list", "--queue", self._queues.name(queue)),
             )

@@ -121,7 +121,7 @@ def test_two_versions_beside_each_other_are_a_deployment_under_way(
     (verdict,) = looked(service)
 
     assert verdict.standing is Standing.WARNING
-    assert f"under way since 2026-11-01 23:55 UTC: {DIGEST} is wanted ({OURS}, 1 tasks)" in (
+    assert f"under way since 2026-11-01 23:55 UTC: {DIGEST} is wanted ({OURS}, 1 task)" in (
         verdict.detail
     )
     assert f"{DIGEST} still runs (0.0.1, 2 tasks)" in verdict.detail
@@ -179,7 +179,10 @@ def test_without_a_label_a_tag_may_tell_the_version(
     told(stubber, deployment(1))
     task(stubber, 1, None, image)
 
-    assert max(each.standing for each in look_at_version(service, CLOCK)) is standing
+    verdicts = tuple(look_at_version(service, CLOCK))
+
+    assert max(each.standing for each in verdicts) is standing
+    assert ("runs an unknown version" in verdicts[0].detail) is (standing is Standing.WARNING)
 
 
 def test_a_worker_that_runs_elsewhere_is_not_looked_at_and_nothing_is_wrong(
