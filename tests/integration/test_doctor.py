@@ -270,7 +270,7 @@ def test_dead_letters_and_late_rows_are_warnings_that_name_them(patient: Patient
     assert code == 0
     letters, late = findings
     assert letters.check == f"queue {patient.name}-monthly-billing-dlq"
-    assert letters.detail == "1 dead letters"
+    assert letters.detail == "1 dead letter"
     assert "siftbeam-billing dlq list" in letters.commands[0]
     assert late.check == "late rows"
     assert late.detail == "billed without these rows: cus_A 2026-10-31"
